@@ -1,0 +1,55 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target is compiled with. Warnings are errors where CI says so, and only there:
+/// a newer compiler's new warning must not break a package that depends on Tern.
+let strict: [SwiftSetting] =
+  [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+  ] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+/// Targets that touch no raw memory at all are held to it by the compiler.
+let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+let package = Package(
+  name: "tern",
+  products: [
+    .library(name: "Tern", targets: ["Tern"]),
+    .executable(name: "tern", targets: ["TernCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    .target(name: "RESP", swiftSettings: safe),
+    .target(name: "Sharding", dependencies: ["RESP"], swiftSettings: safe),
+    .target(name: "Storage", dependencies: ["CJemalloc"], swiftSettings: strict),
+    .target(name: "Engine", dependencies: ["RESP", "Sharding", "Storage"], swiftSettings: safe),
+    .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(
+      name: "Server", dependencies: ["Engine", "RESP", "Sharding", "Storage", "Reactor", "CLinux"],
+      swiftSettings: safe),
+    .target(
+      name: "Tern", dependencies: ["Server", "Engine", "Sharding", "Storage"], swiftSettings: safe),
+    .executableTarget(
+      name: "TernCommand",
+      dependencies: [
+        "Tern", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: safe),
+    .testTarget(name: "RESPTests", dependencies: ["RESP"], swiftSettings: strict),
+    .testTarget(name: "ShardingTests", dependencies: ["Sharding", "RESP"], swiftSettings: strict),
+    .testTarget(name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "RESP", "Sharding", "Storage"],
+      swiftSettings: strict),
+    .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: strict),
+    .testTarget(name: "TernTests", dependencies: ["Tern"], swiftSettings: strict),
+    .testTarget(name: "HouseTests", swiftSettings: strict),
+  ]
+)
