@@ -1,0 +1,95 @@
+internal import RESP
+
+/// From the name of a command, as it came over the wire, to its id.
+///
+/// A name is packed into a `Word` (three integers, letters in upper case) and looked up in an open-addressed table of 256 places, at
+/// most a third full: one multiplication and, as a rule, one comparison. No string is made. Subcommands lie in the same table, told
+/// apart by their container.
+struct CommandLookup: ~Copyable {
+  private struct Place {
+    var word: Word
+    /// The command's index in the table, −1 where the place is free.
+    var id: Int16 = -1
+    /// The container's index, −1 for what is no subcommand.
+    var container: Int16 = -1
+  }
+
+  private var places: [Place]
+  private static let mask = 255
+
+  init() {
+    places = Array(repeating: Place(word: ""), count: Self.mask + 1)
+    for command in CommandTable.all {
+      let name = Array((command.name.split(separator: "|").last ?? "").utf8)
+      guard let word = Word(name.span.bytes) else {
+        preconditionFailure("a command's name is longer than a Word")
+      }
+      let container = command.container.map { Int16($0.rawValue) } ?? -1
+      var i = Self.place(word, container)
+      while places[i].id >= 0 { i = (i + 1) & Self.mask }
+      places[i] = Place(word: word, id: Int16(command.id.rawValue), container: container)
+    }
+  }
+
+  @inline(__always)
+  private static func place(_ word: Word, _ container: Int16) -> Int {
+    let mixed = (word.low ^ (word.middle &* 31) ^ UInt64(UInt16(bitPattern: container)))
+      &* 0x9E37_79B9_7F4A_7C15
+    return Int(truncatingIfNeeded: mixed >> 56)
+  }
+
+  /// The command of that name, whatever its case, or the subcommand of `container`; nil if there is none.
+  @inline(__always)
+  func command(_ name: RawSpan, of container: Int16 = -1) -> CommandID? {
+    guard let word = Word(name) else { return nil }
+    var i = Self.place(word, container)
+    while places[i].id >= 0 {
+      if places[i].word == word, places[i].container == container {
+        return CommandID(rawValue: UInt8(truncatingIfNeeded: places[i].id))
+      }
+      i = (i + 1) & Self.mask
+    }
+    return nil
+  }
+}
+
+/// The part of a command's attributes that the way of a command reads, in 8 bytes.
+struct HotCommand {
+  /// Number of arguments with the name; negative: at least so many.
+  var arity: Int8
+  /// Index of the first key; 0 = none.
+  var firstKey: Int8
+  /// Index of the last key; −1 = the last argument.
+  var lastKey: Int8
+  /// Distance from key to key.
+  var step: Int8
+  /// See `Attention`.
+  var attention: Attention
+
+  init(_ command: Command) {
+    arity = command.arity
+    firstKey = command.keys.first
+    lastKey = command.keys.last
+    step = max(1, command.keys.step)
+    attention = []
+    if command.flags.contains(.denyoom) { attention.insert(.deniedWithoutMemory) }
+    if CommandTable.all.contains(where: { $0.container == command.id }), command.id != .command {
+      attention.insert(.needsSubcommand)
+    }
+    if CommandTable.all.contains(where: { $0.container == command.id }) {
+      attention.insert(.container)
+    }
+    if case .allShards = command.router { attention.insert(.wholeKeyspace) }
+    if command.id == .info { attention.remove(.wholeKeyspace) }
+  }
+
+  /// What the way of a command must look at before it runs one.
+  struct Attention: OptionSet {
+    let rawValue: UInt8
+    static let deniedWithoutMemory = Attention(rawValue: 1)
+    static let container = Attention(rawValue: 2)
+    static let needsSubcommand = Attention(rawValue: 4)
+    /// Concerns all keys of a shard: refused at the configuration endpoint.
+    static let wholeKeyspace = Attention(rawValue: 8)
+  }
+}

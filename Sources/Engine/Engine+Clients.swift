@@ -1,0 +1,191 @@
+public import RESP
+internal import Storage
+
+// Sessions: how they come and go, how bytes reach them and replies leave. The face that `Server` and `LocalShard` use.
+
+extension Engine {
+  /// A new client of the shard with that local index, or of the configuration endpoint (nil).
+  public mutating func connect(
+    shard: Int?, address: String = "", localAddress: String = "", fileDescriptor: Int32 = -1,
+    now: Int64
+  ) -> ClientID {
+    let id = nextClientNumber * UInt64(workers) + UInt64(worker) + UInt64(workers)
+    nextClientNumber += 1
+    statistics.connectionsReceived += 1
+    clientCount += 1
+    let session = Session(
+      id: id, shard: shard.map(Int32.init) ?? Session.endpoint, address: address,
+      localAddress: localAddress, fileDescriptor: fileDescriptor, now: now)
+    return ClientID(index: sessions.insert(session))
+  }
+
+  /// The client is gone: its session ends, its memory is given back. Nothing of its output may be lent to anyone any more.
+  public mutating func disconnect(_ client: ClientID) {
+    var session = sessions.remove(client.index)
+    session.output.removeAll(pool: &reply.pool)
+    clientCount -= 1
+    listedClients.removeAll { $0 == client }
+  }
+
+  /// Takes bytes that came from a client and runs the requests in them. All of the bytes are taken: what cannot be run yet is kept.
+  public mutating func receive(_ bytes: RawSpan, from client: ClientID) {
+    let index = client.index
+    sessions[index].bytesIn += UInt64(bytes.byteCount)
+    sessions[index].lastActiveAt = now
+    statistics.bytesIn += UInt64(bytes.byteCount)
+    if sessions[index].mode.contains(.closing) { return }
+    if sessions[index].wish.contains(.direct) {
+      receiveLarge(bytes, index)
+    } else if sessions[index].query.isEmpty, sessions[index].mode.isDisjoint(with: .stopped) {
+      let done = run(bytes, of: index)
+      if done < bytes.byteCount { keep(bytes.extracting(done..<bytes.byteCount), of: index) }
+    } else {
+      keep(bytes, of: index)
+      runKept(index)
+    }
+    wantLarge(index)
+    list(index)
+  }
+
+  /// Appends bytes to those that a session keeps; a session over its limit is closed.
+  private mutating func keep(_ bytes: RawSpan, of index: Int32) {
+    if sessions[index].mode.contains(.closing) { return }
+    let isTooMuch =
+      sessions[index].query.byteCount + bytes.byteCount > settings.clientQueryBufferLimit
+    do throws(OutOfMemory) {
+      if isTooMuch { throw OutOfMemory() }
+      try sessions[index].query.append(bytes)
+    } catch {
+      close(index)
+    }
+  }
+
+  /// Runs what a session has kept, as far as it may.
+  mutating func runKept(_ index: Int32) {
+    guard sessions[index].mode.isDisjoint(with: .stopped), !sessions[index].query.isEmpty else {
+      return
+    }
+    var query = ByteBuffer()
+    swap(&query, &sessions[index].query)
+    let done = run(query.bytes, of: index)
+    query.removeFirst(done)
+    // Nothing was appended meanwhile: bytes of this client come only through `receive`.
+    swap(&query, &sessions[index].query)
+    if sessions[index].mode.contains(.closing) { sessions[index].query = ByteBuffer() }
+  }
+
+  /// Stops reading from a client; its replies are sent, then its connection is closed.
+  mutating func close(_ index: Int32) {
+    sessions[index].mode.insert(.closing)
+    sessions[index].wish.insert(.close)
+  }
+
+  /// Puts a session on the list of those that the server must look at, if there is a reason to.
+  @inline(__always)
+  mutating func list(_ index: Int32) {
+    let wish = sessions[index].wish
+    if wish.contains(.listed) { return }
+    let hasOutput = !sessions[index].output.isEmpty && !wish.contains(.sending)
+    let isPaused = sessions[index].mode.contains(.outputFull)
+    if hasOutput || isPaused != wish.contains(.paused) || wish.contains(.close)
+      || wish.contains(.direct)
+    {
+      sessions[index].wish.insert(.listed)
+      listedClients.append(ClientID(index: index))
+    }
+  }
+
+  /// How many sessions the server must look at.
+  public var listedCount: Int { listedClients.count }
+
+  /// The session at a place of the list, for the server to look at; it leaves the list.
+  public mutating func listed(_ place: Int) -> ClientID {
+    let client = listedClients[place]
+    sessions[client.index].wish.remove(.listed)
+    return client
+  }
+
+  /// Empties the list, after all of it was looked at.
+  public mutating func clearListed() { listedClients.removeAll(keepingCapacity: true) }
+
+  /// What the server has to do for a session now, apart from sending.
+  public enum Duty: Sendable {
+    /// Nothing.
+    case none
+    /// Stop reading: too many replies are unsent.
+    case pause
+    /// Read again.
+    case resume
+    /// Close the connection.
+    case close
+    /// Let the next bytes come straight into `destination(for:)`.
+    case receiveDirectly
+  }
+
+  /// What is to be done for a session, and done only once.
+  public mutating func duty(of client: ClientID) -> Duty {
+    let index = client.index
+    let wish = sessions[index].wish
+    if wish.contains(.close), sessions[index].output.isEmpty { return .close }
+    if wish.contains(.direct) { return .receiveDirectly }
+    let isFull = sessions[index].mode.contains(.outputFull)
+    if isFull, !wish.contains(.paused) {
+      sessions[index].wish.insert(.paused)
+      return .pause
+    }
+    if !isFull, wish.contains(.paused) {
+      sessions[index].wish.remove(.paused)
+      return .resume
+    }
+    return .none
+  }
+
+  /// Whether replies wait that are not being sent.
+  @inline(__always)
+  public func hasOutput(_ client: ClientID) -> Bool {
+    !sessions[client.index].output.isEmpty && !sessions[client.index].wish.contains(.sending)
+  }
+
+  /// Lends the replies that go out next. They stay where they are until `sent` says how many have left.
+  @_lifetime(borrow self)
+  public func output(of client: ClientID) -> RawSpan { sessions[client.index].output.front }
+
+  /// The server has begun to send what `output` lent.
+  public mutating func beganSending(_ client: ClientID) {
+    sessions[client.index].wish.insert(.sending)
+  }
+
+  /// So many bytes of the replies have left; what waited for that goes on.
+  public mutating func sent(_ byteCount: Int, of client: ClientID) {
+    let index = client.index
+    sessions[index].output.sent(byteCount, pool: &reply.pool)
+    sessions[index].wish.remove(.sending)
+    sessions[index].bytesOut += UInt64(byteCount)
+    statistics.bytesOut += UInt64(byteCount)
+    if sessions[index].mode.contains(.outputFull),
+      sessions[index].output.byteCount <= settings.clientOutputPause / 2
+    {
+      sessions[index].mode.remove(.outputFull)
+      runKept(index)
+      wantLarge(index)
+    }
+    list(index)
+  }
+
+  /// The peer has closed or broken the connection: nothing more is read from it or written to it.
+  public mutating func hungUp(_ client: ClientID) {
+    close(client.index)
+  }
+
+  /// The client's id, as CLIENT ID tells it.
+  public func number(of client: ClientID) -> UInt64 { sessions[client.index].id }
+
+  /// Unix milliseconds since which a session has been silent.
+  public func lastActive(_ client: ClientID) -> Int64 { sessions[client.index].lastActiveAt }
+
+  /// Closes a session that has been idle for too long. True if its connection is to be closed.
+  public func isIdle(_ client: ClientID, now: Int64) -> Bool {
+    settings.timeoutSeconds > 0
+      && now - sessions[client.index].lastActiveAt > Int64(settings.timeoutSeconds) * 1000
+  }
+}

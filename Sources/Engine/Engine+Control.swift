@@ -1,0 +1,80 @@
+internal import RESP
+
+// Control requests (DESIGN §9): how one begins here, is applied on every worker, and is answered.
+
+extension Engine {
+  /// Sends a change of the whole process on its way; the client waits, and nothing of it runs meanwhile.
+  mutating func park(for request: ControlRequest) {
+    sessions[current].mode.insert(.parked)
+    controlRequests.append(
+      PendingControl(
+        client: ClientID(index: current), clientNumber: sessions[current].id, request: request))
+  }
+
+  /// The control requests that began here since the last call, for the sequencer.
+  public mutating func takeControlRequests() -> [PendingControl] {
+    if controlRequests.isEmpty { return [] }
+    var taken: [PendingControl] = []
+    swap(&taken, &controlRequests)
+    return taken
+  }
+
+  /// The numbers of the changes applied since the last call, to be acknowledged, and what the server itself must carry out of them.
+  public mutating func takeAppliedControls() -> [(number: UInt64, request: ControlRequest)] {
+    if appliedControls.isEmpty { return [] }
+    var taken: [(number: UInt64, request: ControlRequest)] = []
+    swap(&taken, &appliedControls)
+    return taken
+  }
+
+  /// The settings in force on this worker.
+  public var currentSettings: Settings { settings }
+
+  /// Applies a change; `receive` and the mailbox bring them in the order of their numbers.
+  mutating func apply(_ request: ControlRequest, number: UInt64) {
+    switch request {
+    case .configure(let changes):
+      for change in changes {
+        // Checked by the worker that took the command, against the same table.
+        var changed = settings
+        do throws(SettingError) { try changed.set(change.name, to: change.value) } catch { continue }
+        settings = changed
+      }
+      applySettings()
+    case .resetStatistics:
+      statistics = Statistics()
+      statistics.sampledAt = now
+    case .shutdown:
+      isDraining = true
+    }
+    appliedControls.append((number, request))
+  }
+
+  /// All workers have applied a client's request: it is answered, and what it sent meanwhile is run.
+  mutating func complete(_ pending: PendingControl) {
+    let index = pending.client.index
+    // The client may be gone, and another one in its place.
+    guard sessions.isLive(index), sessions[index].id == pending.clientNumber else { return }
+    sessions[index].mode.remove(.parked)
+    let isNested = current >= 0
+    if isNested {
+      // Another client's requests are being run: this one's reply goes to its own queue when they are done.
+      completedWhileBusy.append(pending)
+      return
+    }
+    swap(&reply.queue, &sessions[index].output)
+    reply.ok()
+    swap(&reply.queue, &sessions[index].output)
+    runKept(index)
+    wantLarge(index)
+    list(index)
+  }
+
+  /// Answers what was completed while other requests were run.
+  mutating func finishCompleted() {
+    if completedWhileBusy.isEmpty { return }
+    var waiting: [PendingControl] = []
+    swap(&waiting, &completedWhileBusy)
+    for pending in waiting { complete(pending) }
+  }
+}

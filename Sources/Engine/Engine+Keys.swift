@@ -1,0 +1,83 @@
+internal import RESP
+internal import Storage
+
+// What all commands on keys share: finding a live entry, expiry, the access clock.
+
+extension Engine {
+  /// The entry of a key that is there and has not expired. An expired one is removed, and that is reported (DESIGN §6).
+  @inline(__always)
+  mutating func live(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) -> EntryRef? {
+    guard let entry = keyspace.find(slot, hash, key) else { return nil }
+    if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now {
+      expire(slot, entry)
+      return nil
+    }
+    return entry
+  }
+
+  /// As `live`, for a command that reads: counts a hit or miss and moves the access clock.
+  @inline(__always)
+  mutating func read(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) -> EntryRef? {
+    guard let entry = live(slot, hash, key) else {
+      statistics.misses &+= 1
+      return nil
+    }
+    statistics.hits &+= 1
+    keyspace.touch(entry, accessClock)
+    return entry
+  }
+
+  /// Removes an expired entry.
+  @inline(never)
+  mutating func expire(_ slot: Int, _ entry: EntryRef) {
+    statistics.expiredKeys &+= 1
+    keyspace.remove(slot, entry)
+  }
+
+  /// The first key's live entry.
+  @inline(__always)
+  mutating func live(_ call: Call) -> EntryRef? { live(call.slot, call.hash, call[1]) }
+
+  /// The first key's live entry, for a command that reads.
+  @inline(__always)
+  mutating func read(_ call: Call) -> EntryRef? { read(call.slot, call.hash, call[1]) }
+
+  /// Answers a string value as a bulk.
+  @inline(__always)
+  mutating func replyValue(_ entry: EntryRef) {
+    if keyspace.encoding(of: entry) == .integer {
+      reply.bulk(integer: keyspace.integer(of: entry))
+    } else {
+      reply.bulk(keyspace.bytes(of: entry))
+    }
+  }
+
+  /// Answers that there is no such value.
+  @inline(__always)
+  mutating func replyNull() { reply.null(reply.version) }
+
+  /// The world's refusal as an answer: the one place where no memory becomes a reply.
+  mutating func outOfMemory() -> Effect {
+    failing("OOM command not allowed when used memory > 'maxmemory'.")
+  }
+
+  /// A number of bytes that a hash's batch of keys is looked up in: stages of up to 16 keys are prefetched before they are read.
+  @inline(__always)
+  mutating func forEachKey(
+    _ call: Call, step: Int, _ body: (inout Engine, Int, KeyHash) -> Void
+  ) {
+    var start = 1
+    while start < call.count {
+      var hashes = InlineArray<16, KeyHash>(repeating: KeyHash.zero)
+      var count = 0
+      while count < 16, start + count * step < call.count {
+        hashes[count] = KeyHash(call[start + count * step], seed: hashSeed)
+        keyspace.prefetchBucket(call.slot, hashes[count])
+        count += 1
+      }
+      for i in 0..<count { keyspace.prefetchEntry(call.slot, hashes[i]) }
+      for i in 0..<count { body(&self, start + i * step, hashes[i]) }
+      start += count * step
+    }
+  }
+}

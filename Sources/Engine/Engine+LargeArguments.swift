@@ -1,0 +1,111 @@
+internal import RESP
+internal import Storage
+
+// Bulks of which 32 KiB or more are still to come are received into their final allocation (DESIGN §2): the session keeps only the
+// small parts of the request, the bulk's bytes go into a `LargeValue` that grows as they arrive.
+
+extension Engine {
+  /// After requests were run: if the request that is arriving stands in a large bulk, takes that apart.
+  mutating func wantLarge(_ index: Int32) {
+    if sessions[index].wish.contains(.direct) { return }
+    if !sessions[index].mode.isDisjoint(with: .stopped) { return }
+    let kept = sessions[index].query.byteCount
+    guard kept > 0, let arriving = sessions[index].parser.arrivingArgument(unconsumed: kept) else {
+      return
+    }
+    guard let name = arriving.name,
+      takesLarge(
+        sessions[index].query.bytes.extracting(
+          Int(name.offset)..<(Int(name.offset) + Int(name.count))), arriving.argumentIndex)
+    else { return }
+    var value = LargeValue(expected: arriving.byteCount)
+    do throws(OutOfMemory) {
+      let bytes = sessions[index].query.bytes
+      try value.append(bytes.extracting((kept - arriving.receivedByteCount)..<kept))
+    } catch {
+      close(index)
+      return
+    }
+    sessions[index].query.removeLast(arriving.receivedByteCount)
+    sessions[index].parser.tookLarge()
+    sessions[index].large.append(LargeArgument(value))
+    sessions[index].wish.insert(.direct)
+  }
+
+  /// Whether a command can take over this argument as an allocation of its own: the values of SET and MSET. All others are gathered in
+  /// the query buffer, bounded by its limit.
+  private func takesLarge(_ name: RawSpan, _ argument: Int) -> Bool {
+    switch lookup.command(name) {
+    case .set: argument == 2
+    case .mset: argument >= 2 && argument % 2 == 0
+    default: false
+    }
+  }
+
+  /// Bytes for a session whose large bulk is arriving, from an ordinary buffer.
+  mutating func receiveLarge(_ bytes: RawSpan, _ index: Int32) {
+    guard let argument = sessions[index].large.last, let missing = argument.missingByteCount else {
+      return close(index)
+    }
+    let count = min(missing, bytes.byteCount)
+    do throws(OutOfMemory) {
+      try argument.append(bytes.extracting(0..<count))
+    } catch {
+      return close(index)
+    }
+    if count < missing { return }
+    sessions[index].wish.remove(.direct)
+    if count < bytes.byteCount {
+      receiveAfterLarge(bytes.extracting(count..<bytes.byteCount), index)
+    }
+  }
+
+  private mutating func receiveAfterLarge(_ bytes: RawSpan, _ index: Int32) {
+    do throws(OutOfMemory) { try sessions[index].query.append(bytes) } catch {
+      return close(index)
+    }
+    runKept(index)
+  }
+
+  /// Where the next bytes of a client's large bulk go: an address and how many fit there; nil if none is arriving.
+  /// The memory stays where it is until `filled` or `disconnect`.
+  @unsafe
+  public mutating func destination(for client: ClientID) -> UnsafeMutableRawBufferPointer? {
+    guard sessions[client.index].wish.contains(.direct),
+      let argument = sessions[client.index].large.last
+    else { return nil }
+    return unsafe argument.room()
+  }
+
+  /// So many bytes have come to where `destination` said. True if the bulk is whole: what comes next goes through `receive`.
+  public mutating func filled(_ byteCount: Int, of client: ClientID) -> Bool {
+    let index = client.index
+    sessions[index].bytesIn += UInt64(byteCount)
+    statistics.bytesIn += UInt64(byteCount)
+    sessions[index].lastActiveAt = now
+    guard let argument = sessions[index].large.last else { return true }
+    argument.filled(byteCount)
+    if argument.missingByteCount ?? 0 > 0 { return false }
+    sessions[index].wish.remove(.direct)
+    return true
+  }
+}
+
+/// One large argument of a request: a class, because any number of them may wait in one MSET; far from the way of ordinary commands.
+final class LargeArgument {
+  /// The bulk; nil once a command has taken it over.
+  private var value: LargeValue?
+
+  init(_ value: consuming LargeValue) { self.value = consume value }
+
+  /// How many bytes are still to come; nil if the bulk was taken over.
+  var missingByteCount: Int? {
+    guard value != nil else { return nil }
+    return value!.expectedByteCount - value!.byteCount
+  }
+
+  func append(_ bytes: RawSpan) throws(OutOfMemory) { try value?.append(bytes) }
+
+  /// The bulk itself, for the one command that takes it.
+  func take() -> LargeValue? { value.take() }
+}

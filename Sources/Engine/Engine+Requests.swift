@@ -1,0 +1,189 @@
+internal import RESP
+internal import Sharding
+internal import Storage
+
+// From bytes to executed commands: parse, plan, prefetch, execute, in batches of up to 16 (DESIGN §2).
+
+/// What is known of a request before it runs.
+struct Plan {
+  /// The command; meaningless if `problem` is set.
+  var id: CommandID = .ping
+  /// Why it cannot run at all.
+  var problem: Problem = .none
+  /// The slot of its first key, −1 without keys.
+  var slot: Int32 = -1
+  /// The hash of its first key.
+  var hash = KeyHash.zero
+
+  /// What is wrong with a request, found without looking at any key.
+  enum Problem: UInt8 {
+    case none, unknownCommand, unknownSubcommand, arity
+  }
+}
+
+extension Engine {
+  /// Runs the whole requests at the beginning of `bytes`, one batch after the other, until there are no more or the session is stopped.
+  /// Returns how many bytes are done with.
+  mutating func run(_ bytes: RawSpan, of index: Int32) -> Int {
+    guard var batch = self.batch.take() else { return 0 }
+    current = index
+    swap(&reply.queue, &sessions[index].output)
+    reply.version = sessions[index].version
+    var offset = 0
+    while true {
+      let rest = bytes.extracting(offset..<bytes.byteCount)
+      let consumed: Int
+      do throws(ProtocolError) {
+        consumed = try sessions[index].parser.parse(rest, into: &batch, limits: limits)
+      } catch {
+        refuse(error)
+        offset = bytes.byteCount
+        break
+      }
+      if batch.count == 0 {
+        offset += consumed
+        break
+      }
+      if !sessions[index].large.isEmpty { swap(&large, &sessions[index].large) }
+      let executed = execute(batch, rest)
+      if executed < batch.count {
+        // Stopped on the way: what was not run is parsed again from its beginning.
+        sessions[index].parser = RequestParser()
+        offset += batch.request(executed - 1).end
+        break
+      }
+      offset += consumed
+      if !sessions[index].mode.isDisjoint(with: .stopped) { break }
+    }
+    if reply.hasFailed {
+      reply.hasFailed = false
+      reply.queue.removeAll(pool: &reply.pool)
+      close(index)
+    }
+    swap(&reply.queue, &sessions[index].output)
+    current = -1
+    self.batch = consume batch
+    return offset
+  }
+
+  /// Runs a batch's requests in order, and says how many were run: all, unless the session was stopped by one of them.
+  private mutating func execute(_ batch: borrowing RequestBatch, _ bytes: RawSpan) -> Int {
+    let count = batch.count
+    var plans = InlineArray<16, Plan>(repeating: Plan())
+    for i in 0..<count {
+      plans[i] = plan(batch.arguments(of: i, in: bytes))
+      if count > 1, plans[i].slot >= 0 {
+        keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
+      }
+    }
+    if count > 1 {
+      for i in 0..<count where plans[i].slot >= 0 {
+        keyspace.prefetchEntry(Int(plans[i].slot), plans[i].hash)
+      }
+    }
+    for i in 0..<count {
+      let plan = plans[i]
+      let call = Call(
+        batch.arguments(of: i, in: bytes), id: plan.id, slot: Int(plan.slot), hash: plan.hash)
+      execute(call, plan.problem, byteCount: batch.request(i).byteCount)
+      if !large.isEmpty { large = [] }
+      if !sessions[current].mode.isDisjoint(with: .stopped) { return i + 1 }
+    }
+    return count
+  }
+
+  /// Which command it is, and where its first key is. Reads nothing but the request.
+  @inline(__always)
+  private func plan(_ arguments: Arguments) -> Plan {
+    var plan = Plan()
+    guard let id = lookup.command(arguments[0]) else {
+      plan.problem = .unknownCommand
+      return plan
+    }
+    plan.id = id
+    var known = hot[Int(id.rawValue)]
+    if known.attention.contains(.container), arguments.count > 1 {
+      guard let subcommand = lookup.command(arguments[1], of: Int16(id.rawValue)) else {
+        plan.problem = .unknownSubcommand
+        return plan
+      }
+      plan.id = subcommand
+      known = hot[Int(subcommand.rawValue)]
+    }
+    let count = arguments.count
+    let arity = Int(known.arity)
+    guard arity >= 0 ? count == arity : count >= -arity else {
+      plan.problem = .arity
+      return plan
+    }
+    if known.firstKey > 0 {
+      let key = arguments[Int(known.firstKey)]
+      plan.slot = Int32(HashSlot.of(key).index)
+      plan.hash = KeyHash(key, seed: hashSeed)
+    }
+    return plan
+  }
+
+  /// One command, from verdict to statistics.
+  @inline(__always)
+  private mutating func execute(_ call: Call, _ problem: Plan.Problem, byteCount: Int32) {
+    hasFailed = false
+    let before = reply.queue.byteCount
+    let command = Int(call.id.rawValue)
+    if problem == .none, admits(call, hot[command]) {
+      let effect = dispatch(call)
+      if effect != .none, listeners != 0 { log(call, effect) }
+      statistics.commands[command].calls &+= 1
+      if hasFailed { statistics.commands[command].failed &+= 1 }
+    } else {
+      if problem != .none { refuse(call, problem) }
+      statistics.commands[command].rejected &+= 1
+    }
+    let time = clock.nanoseconds()
+    let spent = time &- lastNanoseconds
+    lastNanoseconds = time
+    statistics.commands[command].nanoseconds &+= spent
+    statistics.commandCount &+= 1
+    sessions[current].commandCount &+= 1
+    sessions[current].lastCommand = call.id
+    let made = reply.queue.byteCount &- before
+    if call.slot >= 0 {
+      keyspace.charge(
+        call.slot, cpu: spent, bytesIn: UInt64(UInt32(byteCount)),
+        bytesOut: UInt64(truncatingIfNeeded: made))
+    }
+    if reply.queue.byteCount > settings.clientOutputPause {
+      sessions[current].mode.insert(.outputFull)
+    }
+  }
+
+  /// Whether a command may run now, here; if not, it has been answered.
+  @inline(__always)
+  private mutating func admits(_ call: Call, _ known: HotCommand) -> Bool {
+    if call.slot >= 0 {
+      if known.lastKey != known.firstKey || keyspace.owner(of: call.slot) | openSlotBits
+        != sessions[current].shard || !sessions[current].mode.isEmpty
+      {
+        guard isRoutedHere(call, known) else { return false }
+      }
+      if isShortOfMemory, known.attention.contains(.deniedWithoutMemory) {
+        fail("OOM command not allowed when used memory > 'maxmemory'.")
+        return false
+      }
+    } else if sessions[current].shard == Session.endpoint,
+      known.attention.contains(.wholeKeyspace)
+    {
+      fail("ERR This command concerns a whole shard; connect to a shard's own port")
+      return false
+    } else if !sessions[current].mode.isEmpty, call.id != .asking {
+      sessions[current].mode.remove(.asking)
+    }
+    return true
+  }
+
+  /// The place where changes are told to whoever listens (DESIGN §6). Nobody can listen yet: watching, tracking, notifications and the
+  /// change log come with their commands, and every write already passes here.
+  private mutating func log(_ call: Call, _ effect: Effect) {
+    precondition(listeners == 0, "a listener without a log")
+  }
+}

@@ -1,0 +1,102 @@
+internal import RESP
+internal import Sharding
+internal import Storage
+
+// The cold path of a command's verdict (DESIGN §4): several keys, slots that are elsewhere or open, sessions in a mode.
+
+/// A slot that a shard of this worker is giving away or is being given key by key.
+struct OpenSlot {
+  /// The shard, by its local index.
+  var shard: Int32
+  /// The slot.
+  var slot: Int
+  /// Migrating or importing.
+  var state: SlotState
+}
+
+extension Engine {
+  /// Whether a command with keys is served here and now; if not, it has been answered with the redirection or error that is due.
+  @inline(never)
+  mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
+    if known.lastKey != known.firstKey, call.count > Int(known.firstKey) + Int(known.step) {
+      // Keys of two slots in one command: CROSSSLOT, before anything else.
+      var i = Int(known.firstKey) + Int(known.step)
+      while i < call.count {
+        if HashSlot.of(call[i]).index != call.slot {
+          fail(line: ErrorReply.crossSlot)
+          return false
+        }
+        i += Int(known.step)
+      }
+    }
+    let shard = sessions[current].shard
+    let mode = sessions[current].mode
+    if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
+    if keyspace.owner(of: call.slot) | openSlotBits == shard { return true }
+    // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
+    if decide(call, known, shard, asking: mode.contains(.asking)) == .serve { return true }
+    drainMailbox()
+    switch decide(call, known, shard, asking: mode.contains(.asking)) {
+    case .serve: return true
+    case .moved:
+      fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
+    case .ask(let target):
+      fail(line: map.ask(HashSlot(UInt16(call.slot)), of: target))
+    case .tryAgain: fail(line: ErrorReply.tryAgain)
+    case .clusterDown: fail(line: ErrorReply.clusterDown)
+    }
+    return false
+  }
+
+  private mutating func decide(
+    _ call: Call, _ known: HotCommand, _ shard: Int32, asking: Bool
+  ) -> Verdict {
+    let state = slotState(call.slot, of: shard)
+    let side: KeySide = state.asksForKeys(asking: asking) ? keySide(call, known) : .here
+    return verdict(state, asking: asking, keys: side)
+  }
+
+  /// What a slot is to a shard of this worker at this moment.
+  func slotState(_ slot: Int, of shard: Int32) -> SlotState {
+    if let open = openSlots.first(where: { $0.shard == shard && $0.slot == slot }) {
+      return open.state
+    }
+    if keyspace.owner(of: slot) == shard, shard >= 0 { return .held }
+    return map.owner(of: HashSlot(UInt16(slot))) == nil ? .unassigned : .elsewhere
+  }
+
+  /// On which side of a migration a command's keys are: by presence. The same key twice is one key.
+  private func keySide(_ call: Call, _ known: HotCommand) -> KeySide {
+    var here = 0
+    var gone = 0
+    var differ = false
+    let first = call[Int(known.firstKey)]
+    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
+    var i = Int(known.firstKey)
+    while i <= last {
+      let key = call[i]
+      if !key.equals(first) { differ = true }
+      if keyspace.find(call.slot, KeyHash(key, seed: hashSeed), key) != nil {
+        here += 1
+      } else {
+        gone += 1
+      }
+      i += Int(known.step)
+    }
+    if gone == 0 { return .here }
+    if !differ { return .oneGone }
+    return here == 0 ? .allGone : .someGone
+  }
+
+  /// Reads what others have sent: control requests, newer maps.
+  public mutating func drainMailbox() {
+    for message in mailbox.takeAll() {
+      switch message {
+      case .control(let request, let number): apply(request, number: number)
+      case .completed(let pending): complete(pending)
+      case .map(let newer): if newer.epoch > map.epoch { map = newer }
+      case .drain: isDraining = true
+      }
+    }
+  }
+}

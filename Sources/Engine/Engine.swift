@@ -1,0 +1,174 @@
+public import RESP
+public import Sharding
+internal import Storage
+
+// An engine is what one worker thread owns (DESIGN §1, §8): its shards' slot tables and its sessions. It is a function of its state,
+// the bytes that come and the time that it is told; it has no thread, no socket and no clock of its own.
+//
+// The way of a command
+// ====================
+//   receive(bytes)      the session's kept bytes, if any, in front
+//     parse             up to 16 requests into the batch: ranges into the bytes, nothing is copied
+//     plan              for each: command, slot, hash; the cache line of its bucket is asked for …
+//     plan, again       … then that of its entry
+//     execute           for each in order: verdict, handler, effect, one look at the clock
+//   listed(i)           the sessions with replies to send or a wish to be closed
+//
+// What a batch has prefetched is a hint, never a decision: everything is looked up again when the command runs.
+//
+// Invariants
+// ==========
+// - While a session's requests are run, its output queue lies in `reply`; at all other times in the session.
+// - A session stands in `listedClients` if and only if its wish says `.listed`.
+// - Replies of one session are in the order of its requests (I5): a session whose mode is `.stopped` runs nothing.
+
+/// A shard as its worker sees it.
+public struct LocalShardInfo: Sendable {
+  /// Its number and generation.
+  public let id: ShardID
+  /// Its node id in the map.
+  public let nodeID: NodeID
+
+  /// A shard of that number and node id.
+  public init(id: ShardID, nodeID: NodeID) {
+    self.id = id
+    self.nodeID = nodeID
+  }
+}
+
+/// What a new engine is given.
+public struct EngineOptions: Sendable {
+  /// This worker's index, and how many workers there are: client ids are n × workers + index.
+  public var worker = 0
+  public var workers = 1
+  /// The cluster's hash seed, two words.
+  public var hashSeed: (UInt64, UInt64) = (0, 0)
+  /// The shards on this worker, in the order of their local indices.
+  public var shards: [LocalShardInfo] = []
+  /// Who has which slot at the start.
+  public var map: ClusterMap
+  /// The settings in force.
+  public var settings = Settings()
+  /// Where time comes from.
+  public var clock: MonotonicClock
+  /// Seed of what is drawn by chance (RANDOMKEY).
+  public var randomSeed: UInt64 = 1
+  /// What others send to this engine.
+  public var mailbox = Mailbox()
+
+  /// Options for a worker of a cluster with that map.
+  public init(map: ClusterMap, clock: MonotonicClock) {
+    self.map = map
+    self.clock = clock
+  }
+}
+
+/// No memory could be had for an engine.
+public struct EngineOutOfMemory: Error {}
+
+/// A worker's shards and sessions. See the top of this file.
+public struct Engine: ~Copyable {
+  var keyspace: Keyspace
+  var sessions = Slab<Session>()
+  /// The replies of the client whose requests are run.
+  var reply = Replies()
+  /// The client whose requests are run.
+  var current: Int32 = -1
+  /// Taken out while it is filled or run.
+  var batch: RequestBatch? = RequestBatch()
+  /// The current request's large arguments; empty but for requests that have some.
+  var large: [LargeArgument] = []
+  let lookup = CommandLookup()
+  let hot: [HotCommand]
+  let hashSeed: HashSeed
+  let clock: MonotonicClock
+
+  /// Unix milliseconds, as of this turn.
+  var now: Int64 = 0
+  /// Unix microseconds at the top of the turn, and the clock's reading then.
+  var turnMicroseconds: Int64 = 0
+  var turnNanoseconds: UInt64 = 0
+  /// Unix seconds modulo 2²⁴: what an entry's access clock is set to.
+  var accessClock: UInt32 = 0
+  /// The last reading of `clock`.
+  var lastNanoseconds: UInt64 = 0
+  /// Bits or-ed to a slot's owner before it is compared: not 0 while slots are open, so that no owner compares equal.
+  var openSlotBits: Int32 = 0
+  /// How many take an interest in changes: the first of the two tests on the way of a command.
+  var listeners = 0
+  /// Memory is at its limit: the second test.
+  var isShortOfMemory = false
+  /// The current command has answered an error.
+  var hasFailed = false
+
+  var statistics = Statistics()
+  var settings: Settings
+  var limits: ProtocolLimits
+  var map: ClusterMap
+  let shards: [LocalShardInfo]
+  var openSlots: [OpenSlot] = []
+  var listedClients: [ClientID] = []
+  var controlRequests: [PendingControl] = []
+  /// Completed while another client was being served.
+  var completedWhileBusy: [PendingControl] = []
+  var appliedControls: [(number: UInt64, request: ControlRequest)] = []
+  var random: RandomSource
+  var expiryCursor = ExpiryCursor()
+  var nextClientNumber: UInt64 = 0
+  let worker: Int
+  let workers: Int
+  /// Live sessions.
+  public private(set) var clientCount = 0
+  /// What the server tells of the process.
+  public var process = ProcessFigures()
+  /// Where others leave messages for this engine.
+  public let mailbox: Mailbox
+  /// Whether the process is about to end.
+  public internal(set) var isDraining = false
+
+  /// An engine that owns the slots that the map gives to its shards, empty.
+  public init(_ options: EngineOptions) throws(EngineOutOfMemory) {
+    hashSeed = HashSeed(options.hashSeed.0, options.hashSeed.1)
+    do throws(OutOfMemory) { keyspace = try Keyspace(seed: hashSeed) } catch {
+      throw EngineOutOfMemory()
+    }
+    hot = CommandTable.all.map(HotCommand.init)
+    clock = options.clock
+    settings = options.settings
+    limits = ProtocolLimits()
+    map = options.map
+    shards = options.shards
+    random = RandomSource(seed: options.randomSeed)
+    worker = options.worker
+    workers = options.workers
+    mailbox = options.mailbox
+    applySettings()
+    for slot in 0..<HashSlot.count {
+      guard let owner = map.owner(of: HashSlot(UInt16(slot))) else { continue }
+      if let local = shards.firstIndex(where: { $0.id == owner }) {
+        keyspace.own(slot, by: Int32(local))
+      }
+    }
+  }
+
+  /// Tells the time at the top of a turn, in Unix microseconds.
+  public mutating func beginTurn(microseconds: Int64) {
+    turnMicroseconds = microseconds
+    now = microseconds / 1000
+    accessClock = UInt32(truncatingIfNeeded: microseconds / 1_000_000) & 0xFF_FFFF
+    lastNanoseconds = clock.nanoseconds()
+    turnNanoseconds = lastNanoseconds
+  }
+
+  /// Unix microseconds at the last look at the clock.
+  var microseconds: Int64 {
+    turnMicroseconds + Int64(truncatingIfNeeded: (lastNanoseconds &- turnNanoseconds) / 1000)
+  }
+
+  /// Takes over what follows from `settings`.
+  mutating func applySettings() {
+    limits = ProtocolLimits(
+      maxBulkLength: settings.protoMaxBulkLength,
+      queryBufferLimit: settings.clientQueryBufferLimit)
+  }
+}

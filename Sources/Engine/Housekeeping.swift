@@ -1,0 +1,48 @@
+internal import Storage
+
+// Work that nobody asked for, in slices bounded in work units (I6): what FLUSHALL and big deletes left is freed, expired keys are
+// removed, the figures of the last moment are computed.
+
+extension Engine {
+  /// Entries or allocations that one slice looks at: at 10–100 ns each far below 250 µs.
+  private static let sliceWorkUnits = 1024
+
+  /// One slice. True if there is more to do at once.
+  public mutating func housekeep() -> Bool {
+    var isBusy = false
+    if keyspace.hasGrave {
+      _ = keyspace.bury(workUnits: Self.sliceWorkUnits)
+      isBusy = keyspace.hasGrave
+    }
+    var units = Self.sliceWorkUnits
+    var expired = 0
+    while let (slot, entry) = keyspace.nextExpired(
+      cursor: &expiryCursor, now: now, workUnits: &units)
+    {
+      expire(slot, entry)
+      expired += 1
+    }
+    // A slice that found much will find more: go on in the next turn instead of in a tenth of a second.
+    return isBusy || expired > Self.sliceWorkUnits / 16
+  }
+
+  /// A few times a second: figures, the memory test.
+  public mutating func tick() {
+    let elapsed = now - statistics.sampledAt
+    if elapsed >= 1000 || elapsed < 0 {
+      let done = statistics.commandCount - statistics.sampledCommandCount
+      statistics.commandsPerSecond = elapsed > 0 ? done * 1000 / UInt64(elapsed) : 0
+      statistics.sampledCommandCount = statistics.commandCount
+      statistics.sampledAt = now
+    }
+    isShortOfMemory =
+      settings.maxMemory > 0
+      && max(process.keyspaceByteCount, keyspace.byteCount) > settings.maxMemory
+  }
+
+  /// Bytes by size class that this worker's keys use.
+  public var keyspaceByteCount: Int { keyspace.byteCount }
+
+  /// Keys of all shards of this worker.
+  public var keyCount: Int { keyspace.keyCount }
+}

@@ -1,0 +1,53 @@
+public import Sharding
+internal import Synchronization
+
+/// A message from one worker or the control plane to a worker.
+public enum MailboxMessage: Sendable {
+  /// The next numbered change of the process; `completion` learns that this worker has applied it.
+  case control(ControlRequest, number: UInt64)
+  /// The answer to a control request that a client of this worker waits for.
+  case completed(PendingControl)
+  /// A newer map (DESIGN §4). Older ones are ignored.
+  case map(ClusterMap)
+  /// The process ends: send what is there, then close everything.
+  case drain
+}
+
+/// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.
+///
+/// A send never blocks: a full mailbox says no, and the sender keeps the message. Looking costs one acquire load while it is empty,
+/// which is why a worker can afford to look before every redirect.
+public final class Mailbox: Sendable {
+  /// Messages that may wait at once. Control messages are few; the rest of the room is for slot tables on the move.
+  public static let capacity = 4096
+
+  private let waiting = Mutex<[MailboxMessage]>([])
+  private let isFilled = Atomic<Bool>(false)
+
+  /// An empty mailbox.
+  public init() {}
+
+  /// Leaves a message. False if the mailbox is full: the message was not taken.
+  public func send(_ message: MailboxMessage) -> Bool {
+    waiting.withLock { messages in
+      guard messages.count < Self.capacity else { return false }
+      messages.append(message)
+      isFilled.store(true, ordering: .releasing)
+      return true
+    }
+  }
+
+  /// Whether there is anything. One acquire load.
+  public var hasMail: Bool { isFilled.load(ordering: .acquiring) }
+
+  /// All messages, in the order in which they were sent; the mailbox is empty afterwards.
+  public func takeAll() -> [MailboxMessage] {
+    guard hasMail else { return [] }
+    return waiting.withLock { messages in
+      var taken: [MailboxMessage] = []
+      swap(&taken, &messages)
+      isFilled.store(false, ordering: .releasing)
+      return taken
+    }
+  }
+}

@@ -1,0 +1,38 @@
+internal import RESP
+internal import Storage
+
+/// The replies to the client whose requests are being run: its output queue, moved here for the time of a batch, and the worker's chunks.
+///
+/// If no memory can be had for a reply the client cannot be answered any more: `hasFailed` is set, what follows is dropped, and the
+/// engine closes the connection after the command.
+struct Replies: ~Copyable, ReplySink {
+  var queue = OutputQueue()
+  var pool = ChunkPool()
+  var version: RESPVersion = .two
+  /// No memory could be had for a reply.
+  var hasFailed = false
+
+  @inline(__always)
+  mutating func reserve(_ byteCount: Int) {
+    do throws(OutOfMemory) { try queue.reserve(byteCount, pool: &pool) } catch { hasFailed = true }
+  }
+
+  @inline(__always)
+  mutating func appendWord(_ bytes: UInt64, count: Int) {
+    if hasFailed { return }
+    queue.appendWord(bytes, count: count)
+  }
+
+  @inline(__always)
+  mutating func append(_ bytes: RawSpan) {
+    if hasFailed { return }
+    queue.append(bytes)
+  }
+
+  /// Appends a whole text, as it is.
+  mutating func append(text: String) {
+    let bytes = Array(text.utf8)
+    reserve(bytes.count)
+    append(bytes.span.bytes)
+  }
+}

@@ -1,0 +1,110 @@
+internal import RESP
+internal import Storage
+
+/// A client of an engine, named by its place in the session table. A connection keeps its name from accept to close.
+public struct ClientID: Hashable, Sendable {
+  /// The place in the session table.
+  public let index: Int32
+
+  /// The client at a place.
+  public init(index: Int32) { self.index = index }
+}
+
+/// All that a command can see or change of a client (DESIGN §8).
+///
+/// An idle session owns no memory beside its place: query buffer and reply queue are empty, names are nil. A test holds its size under 512 bytes.
+struct Session: ~Copyable {
+  /// The id that `CLIENT ID` tells: n × workers + w, never reused.
+  let id: UInt64
+  /// The worker-local shard that it speaks to; `endpoint` at the configuration endpoint.
+  var shard: Int32
+  /// Two or three.
+  var version: RESPVersion = .two
+  /// What stands in the way of simply running the next command.
+  var mode: Mode = []
+  /// Where the parser is in a request that has not fully arrived.
+  var parser = RequestParser()
+  /// The bytes of requests that have arrived but were not run yet.
+  var query = ByteBuffer()
+  /// Replies that were not sent yet.
+  var output = OutputQueue()
+  /// Bulks of the arriving request that lie in allocations of their own.
+  var large: [LargeArgument] = []
+  /// Wishes that the server has to carry out.
+  var wish: Wish = []
+  /// Unix milliseconds of connection and of the last request.
+  let connectedAt: Int64
+  var lastActiveAt: Int64
+  /// Commands run, bytes received, bytes of replies made.
+  var commandCount: UInt64 = 0
+  var bytesIn: UInt64 = 0
+  var bytesOut: UInt64 = 0
+  /// The id of the last command, for CLIENT INFO; nil before the first.
+  var lastCommand: CommandID? = nil
+  /// CLIENT SETNAME and SETINFO; nil = never set.
+  var name: String? = nil
+  var libraryName: String? = nil
+  var libraryVersion: String? = nil
+  /// The peer's and our own address, `host:port`.
+  let address: String
+  let localAddress: String
+  let fileDescriptor: Int32
+
+  /// The shard of a session at the configuration endpoint: no slot table names it.
+  static let endpoint: Int32 = -2
+
+  init(
+    id: UInt64, shard: Int32, address: String, localAddress: String, fileDescriptor: Int32,
+    now: Int64
+  ) {
+    self.id = id
+    self.shard = shard
+    self.address = address
+    self.localAddress = localAddress
+    self.fileDescriptor = fileDescriptor
+    connectedAt = now
+    lastActiveAt = now
+  }
+
+  /// States in which a command is not simply run. Room for MULTI, subscriptions and blocking.
+  struct Mode: OptionSet {
+    let rawValue: UInt16
+    /// The next command may touch a slot that is being imported.
+    static let asking = Mode(rawValue: 1)
+    /// READONLY was sent: reads may go to a replica.
+    static let readonly = Mode(rawValue: 2)
+    /// A control request of this client is under way; nothing runs until it is answered.
+    static let parked = Mode(rawValue: 4)
+    /// Nothing more is read or run; replies are sent, then the connection is closed.
+    static let closing = Mode(rawValue: 8)
+    /// More replies wait than the limit allows; nothing runs until some are sent.
+    static let outputFull = Mode(rawValue: 16)
+    /// Any of these stops the session's commands.
+    static let stopped: Mode = [.parked, .closing, .outputFull]
+  }
+
+  /// What the server is to do about a session.
+  struct Wish: OptionSet {
+    let rawValue: UInt8
+    /// It stands in the engine's list.
+    static let listed = Wish(rawValue: 1)
+    /// Its replies are lent to the reactor.
+    static let sending = Wish(rawValue: 2)
+    /// Its connection is to be closed, now or once the replies are sent.
+    static let close = Wish(rawValue: 4)
+    /// Reading has been stopped.
+    static let paused = Wish(rawValue: 8)
+    /// Its bytes go straight into a large argument.
+    static let direct = Wish(rawValue: 16)
+  }
+}
+
+/// The large arguments of the request that is arriving or waits to be run, in the order in which they came.
+///
+/// A class a bulk of 32 KiB and more, because there may be any number of them in one MSET; far from the way of ordinary commands.
+final class LargeArgument {
+  /// The bulk; nil once a command has taken it over.
+  var value: LargeValue?
+
+  init(_ value: consuming LargeValue) { self.value = consume value }
+}

@@ -1,0 +1,42 @@
+/// What was counted of one command since the start or the last CONFIG RESETSTAT.
+struct CommandStatistics {
+  /// Times it ran.
+  var calls: UInt64 = 0
+  /// Nanoseconds it took, by the chained clock: parsing and reply included.
+  var nanoseconds: UInt64 = 0
+  /// Times it was refused before it ran.
+  var rejected: UInt64 = 0
+  /// Times it ran and answered an error.
+  var failed: UInt64 = 0
+}
+
+/// What was counted by a worker, over all its shards.
+struct Statistics {
+  /// By command id.
+  var commands = [CommandStatistics](repeating: CommandStatistics(), count: CommandID.allCases.count)
+  /// Error replies by their first word; filled on the cold path.
+  var errors: [(code: String, count: UInt64)] = []
+  var commandCount: UInt64 = 0
+  var connectionsReceived: UInt64 = 0
+  var connectionsRejected: UInt64 = 0
+  var bytesIn: UInt64 = 0
+  var bytesOut: UInt64 = 0
+  var hits: UInt64 = 0
+  var misses: UInt64 = 0
+  var expiredKeys: UInt64 = 0
+  var errorReplies: UInt64 = 0
+  /// Commands a second, as of the last housekeeping; and what that was computed from.
+  var commandsPerSecond: UInt64 = 0
+  var sampledCommandCount: UInt64 = 0
+  var sampledAt: Int64 = 0
+
+  /// Counts an error reply by its code.
+  mutating func countError(_ code: String) {
+    errorReplies += 1
+    if let i = errors.firstIndex(where: { $0.code == code }) {
+      errors[i].count += 1
+    } else if errors.count < 128 {
+      errors.append((code, 1))
+    }
+  }
+}
