@@ -1,0 +1,171 @@
+/// What a map looks like to clients, in bytes: made once, with the map, field by field as Redis 7.0
+/// answers.
+struct MapRenderings: Sendable {
+  /// What makes a line the answering shard's own, in front of its flags.
+  static let myself = Array("myself,".utf8)
+  /// The end of a text reply.
+  static let lineEnd = Array("\r\n".utf8)
+  /// What comes after `cluster_my_epoch:` and its number. There is no bus to count messages on.
+  static let infoEnd =
+    "\r\ncluster_stats_messages_sent:0\r\ncluster_stats_messages_received:0\r\n"
+    + "total_cluster_links_buffer_limit_exceeded:0\r\n"
+
+  /// The ranges of each shard, by its index, ascending.
+  let rangesByShard: [[SlotRange]]
+  /// ` host:port\r\n` for each shard: the end of `MOVED` and `ASK`.
+  let redirectEnds: [[UInt8]]
+  /// `CLUSTER SLOTS` in RESP2 and in RESP3.
+  let slots2, slots3: [UInt8]
+  /// `CLUSTER SHARDS` in RESP2 and in RESP3.
+  let shards2, shards3: [UInt8]
+  /// The text of `CLUSTER NODES`, without a `myself`.
+  let nodes: [UInt8]
+  /// Where in `nodes` each shard's flags begin, by its index.
+  let flags: [Int]
+  /// Where in `nodes` each shard's line ends, at its line feed.
+  let lineEnds: [Int]
+  /// The text of `CLUSTER INFO` up to the answering shard's epoch.
+  let infoStart: [UInt8]
+
+  /// Renders the map of these shards and ranges.
+  init(
+    epoch: ConfigEpoch, shards: [ClusterShard], ranges: [(range: SlotRange, owner: Int)],
+    assignedSlotCount: Int
+  ) {
+    var rangesByShard: [[SlotRange]] = Array(repeating: [], count: shards.count)
+    for (range, owner) in ranges { rangesByShard[owner].append(range) }
+    self.rangesByShard = rangesByShard
+    redirectEnds = shards.map { shard in
+      var end: [UInt8] = []
+      end.append(" \(shard.address.host):")
+      end.append(decimal: shard.address.port)
+      end.append("\r\n")
+      return end
+    }
+    slots2 = MapRenderings.slots(shards, ranges, resp3: false)
+    slots3 = MapRenderings.slots(shards, ranges, resp3: true)
+    shards2 = MapRenderings.shards(shards, rangesByShard, resp3: false)
+    shards3 = MapRenderings.shards(shards, rangesByShard, resp3: true)
+    (nodes, flags, lineEnds) = MapRenderings.nodes(shards, rangesByShard)
+    infoStart = Array(
+      """
+      cluster_state:\(assignedSlotCount == HashSlot.count ? "ok" : "fail")\r
+      cluster_slots_assigned:\(assignedSlotCount)\r
+      cluster_slots_ok:\(assignedSlotCount)\r
+      cluster_slots_pfail:0\r
+      cluster_slots_fail:0\r
+      cluster_known_nodes:\(shards.count)\r
+      cluster_size:\(rangesByShard.count { !$0.isEmpty })\r
+      cluster_current_epoch:\(epoch.number)\r
+      cluster_my_epoch:
+      """.utf8)
+  }
+
+  private static func slots(
+    _ shards: [ClusterShard], _ ranges: [(range: SlotRange, owner: Int)], resp3: Bool
+  ) -> [UInt8] {
+    let nodes = shards.map { shard in
+      var node: [UInt8] = []
+      node.append(array: 4)
+      node.append(bulk: shard.address.host)
+      node.append(integer: shard.address.port)
+      node.append(bulk: shard.nodeID)
+      node.append(map: shard.address.hostname == nil ? 0 : 1, resp3: resp3)
+      if let hostname = shard.address.hostname {
+        node.append(bulk: "hostname")
+        node.append(bulk: hostname)
+      }
+      return node
+    }
+    var reply: [UInt8] = []
+    reply.reserveCapacity(ranges.reduce(16) { $0 + 24 + nodes[$1.owner].count })
+    reply.append(array: ranges.count)
+    for (range, owner) in ranges {
+      reply.append(array: 3)
+      reply.append(integer: range.first.number)
+      reply.append(integer: range.last.number)
+      reply.append(contentsOf: nodes[owner])
+    }
+    return reply
+  }
+
+  private static func shards(
+    _ shards: [ClusterShard], _ rangesByShard: [[SlotRange]], resp3: Bool
+  ) -> [UInt8] {
+    var reply: [UInt8] = []
+    reply.append(array: shards.count)
+    for (shard, ranges) in zip(shards, rangesByShard) {
+      reply.append(map: 2, resp3: resp3)
+      reply.append(bulk: "slots")
+      reply.append(array: 2 * ranges.count)
+      for range in ranges {
+        reply.append(integer: range.first.number)
+        reply.append(integer: range.last.number)
+      }
+      reply.append(bulk: "nodes")
+      reply.append(array: 1)
+      let address = shard.address
+      reply.append(map: address.hostname == nil ? 7 : 8, resp3: resp3)
+      reply.append(bulk: "id")
+      reply.append(bulk: shard.nodeID)
+      reply.append(bulk: "port")
+      reply.append(integer: address.port)
+      reply.append(bulk: "ip")
+      reply.append(bulk: address.host)
+      reply.append(bulk: "endpoint")
+      reply.append(bulk: address.host)
+      if let hostname = address.hostname {
+        reply.append(bulk: "hostname")
+        reply.append(bulk: hostname)
+      }
+      reply.append(bulk: "role")
+      reply.append(bulk: "master")
+      reply.append(bulk: "replication-offset")
+      reply.append(integer: 0)
+      reply.append(bulk: "health")
+      reply.append(bulk: "online")
+    }
+    return reply
+  }
+
+  private static func nodes(
+    _ shards: [ClusterShard], _ rangesByShard: [[SlotRange]]
+  ) -> (text: [UInt8], flags: [Int], lineEnds: [Int]) {
+    var text: [UInt8] = []
+    var flags: [Int] = []
+    var lineEnds: [Int] = []
+    for (shard, ranges) in zip(shards, rangesByShard) {
+      text.append(shard.nodeID)
+      text.append(" ")
+      text.append(shard.address)
+      text.append(" ")
+      flags.append(text.count)
+      // There is no primary to name, and no ping was sent or answered.
+      text.append("master - 0 0 ")
+      text.append(decimal: shard.epoch.number)
+      text.append(" connected")
+      for range in ranges {
+        text.append(" ")
+        text.append(range)
+      }
+      lineEnds.append(text.count)
+      text.append("\n")
+    }
+    return (text, flags, lineEnds)
+  }
+}
+
+extension [UInt8] {
+  /// Appends `host:port@busPort`, and `,hostname` if there is one, as in `CLUSTER NODES`.
+  mutating func append(_ address: EndpointAddress) {
+    append(address.host)
+    append(":")
+    append(decimal: address.port)
+    append("@")
+    append(decimal: address.busPort)
+    if let hostname = address.hostname {
+      append(",")
+      append(hostname)
+    }
+  }
+}

@@ -1,0 +1,17 @@
+/// The slots from one to another, both of them in it.
+public struct SlotRange: Hashable, Sendable {
+  /// The lowest slot of the range.
+  public let first: HashSlot
+  /// The highest slot of the range, at least `first`.
+  public let last: HashSlot
+
+  /// The range from `first` to `last`, which must not be lower.
+  public init(_ first: HashSlot, _ last: HashSlot) {
+    precondition(first <= last, "a range of slots ends where it begins, or later")
+    self.first = first
+    self.last = last
+  }
+
+  /// How many slots there are in it: at least 1.
+  public var count: Int { last.index - first.index + 1 }
+}
