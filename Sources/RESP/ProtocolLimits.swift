@@ -2,8 +2,8 @@
 public struct ProtocolLimits: Sendable, Equatable {
   /// The longest bulk string of a request in bytes (`proto-max-bulk-len`).
   public var maxBulkLength: Int
-  /// The most arguments a request may have. Redis 7 takes what fits an `Int32`; 1 Mi, what Redis had before, bounds the memory that a request's ranges need to 8 MiB.
-  public var maxMultibulkLength: Int
+  /// The most arguments a request may have; Redis 7 takes what fits an `Int32`. That needs no lower bound: ranges need 8 bytes for every 6 that were sent, whatever was claimed.
+  public private(set) var maxMultibulkLength: Int
   /// The most bytes that a line (an inline request, or the line of a length) may have before its end.
   public var maxInlineLength: Int
   /// The most bytes of a request that may wait in a session's buffer (`client-query-buffer-limit`). Never above `Int32.max`: ranges have 32 bits.
@@ -13,11 +13,11 @@ public struct ProtocolLimits: Sendable, Equatable {
 
   /// Redis's defaults, unless told otherwise.
   public init(
-    maxBulkLength: Int = 512 << 20, maxMultibulkLength: Int = 1 << 20,
+    maxBulkLength: Int = 512 << 20, maxMultibulkLength: Int = Int(Int32.max),
     maxInlineLength: Int = 64 << 10, queryBufferLimit: Int = 1 << 30, isAuthenticated: Bool = true
   ) {
     self.maxBulkLength = maxBulkLength
-    self.maxMultibulkLength = maxMultibulkLength
+    self.maxMultibulkLength = min(maxMultibulkLength, Int(Int32.max))
     self.maxInlineLength = maxInlineLength
     self.queryBufferLimit = min(queryBufferLimit, Int(Int32.max))
     self.isAuthenticated = isAuthenticated

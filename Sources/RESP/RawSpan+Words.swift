@@ -66,3 +66,30 @@ extension Span where Element == UInt8 {
     get { unsafe bytes }
   }
 }
+
+extension MutableSpan where Element == UInt8 {
+  /// Stores 8 bytes, the low ones first. Traps if there is no room.
+  @inlinable @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func store(_ word: UInt64, at offset: Int) {
+    var bytes = unsafe mutableBytes
+    bytes.storeBytes(of: word.littleEndian, toByteOffset: offset, as: UInt64.self)
+  }
+
+  /// Stores bytes. Traps if there is no room.
+  @inlinable @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func store(_ source: RawSpan, at offset: Int) {
+    var bytes = unsafe mutableBytes
+    var target = bytes._mutatingExtracting(offset..<(offset + source.byteCount))
+    var index = 0
+    while index + 8 <= source.byteCount {
+      target.storeBytes(of: source.word(at: index), toByteOffset: index, as: UInt64.self)
+      index += 8
+    }
+    while index < source.byteCount {
+      target.storeBytes(of: source.byte(at: index), toByteOffset: index, as: UInt8.self)
+      index += 1
+    }
+  }
+}

@@ -217,7 +217,9 @@ extension ReplySink where Self: ~Copyable {
   }
 
   /// `=n`, format (3 bytes), `:`, the bytes; in RESP2 a bulk string.
-  public mutating func verbatim(_ bytes: RawSpan, format: StaticString = "txt", _ version: RESPVersion) {
+  public mutating func verbatim(
+    _ bytes: RawSpan, format: StaticString = "txt", _ version: RESPVersion
+  ) {
     guard version == .three else { return bulk(bytes) }
     precondition(format.utf8CodeUnitCount == 3)
     header(UInt8(ascii: "="), bytes.byteCount + 4)

@@ -24,7 +24,7 @@
 ///  |<------------- kept ------------------->|<-- the large argument's bytes: in its allocation
 ///                                        position
 /// ```
-/// Invariants: all offsets are relative to the first byte of the cut request, which is the first unconsumed byte. `remaining > 0` exactly if `saved`, `position` and `bulkLength` mean something. The arguments gathered need 8 bytes for 6 on the wire at least: memory is bounded by what was sent, never by what was claimed.
+/// Invariants: all offsets are relative to the first byte of the cut request, which is the first unconsumed byte. `remaining > 0` exactly if `saved`, `position` and `bulkLength` mean something. The arguments gathered need 8 bytes for at least 6 on the wire: memory is bounded by what was sent, never by what was claimed.
 ///
 /// The result does not depend on how the bytes were cut. In two points that differs from Redis 7.0, knowingly: a line is too big if its end is not among its first 64 Ki + 1 bytes (with Redis that depends on the reads), and a NUL byte in a line is a byte like others (Redis stops looking for the line's end there, and waits).
 /// As with Redis the byte after a `\r` and the two bytes after a bulk are skipped unseen.
