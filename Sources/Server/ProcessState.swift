@@ -1,0 +1,98 @@
+internal import CLinux
+internal import Engine
+internal import Glibc
+internal import Reactor
+internal import Synchronization
+
+/// What all workers of a process share beside their mailboxes: counts of connections, figures for INFO, and the wish to end. Touched a
+/// few times a second and at connects, never on the way of a command.
+final class ProcessState: Sendable {
+  private struct State {
+    var figures = ProcessFigures()
+    var keyspaceByteCounts: [Int: Int] = [:]
+    var report: @Sendable (String) -> Void
+    var shutdown: @Sendable () -> Void
+    var hasShutdown = false
+  }
+
+  private let state: Mutex<State>
+  private let connections = Atomic<Int>(0)
+
+  /// `report` gets lines for the log, `shutdown` is called when a client asks for the end.
+  init(
+    figures: ProcessFigures, report: @escaping @Sendable (String) -> Void,
+    shutdown: @escaping @Sendable () -> Void
+  ) {
+    state = Mutex(State(figures: figures, report: report, shutdown: shutdown))
+  }
+
+  /// Counts a new connection; false if there are too many already.
+  func connected(limit: Int) -> Bool {
+    let (old, _) = connections.add(1, ordering: .relaxed)
+    if old < limit { return true }
+    connections.subtract(1, ordering: .relaxed)
+    return false
+  }
+
+  /// A connection is gone.
+  func disconnected() { connections.subtract(1, ordering: .relaxed) }
+
+  /// A worker has found its back-end.
+  func began(_ backend: Backend) { state.withLock { $0.figures.backend = backend.name } }
+
+  /// The figures as they were at the last refresh.
+  var figures: ProcessFigures {
+    var figures = state.withLock { $0.figures }
+    figures.connectedClients = connections.load(ordering: .relaxed)
+    return figures
+  }
+
+  /// A line for the log.
+  func report(_ line: String) { state.withLock { $0.report }(line) }
+
+  /// A client has asked for the end of the process; the first one counts.
+  func requestShutdown() {
+    let shutdown = state.withLock { state -> (@Sendable () -> Void)? in
+      if state.hasShutdown { return nil }
+      state.hasShutdown = true
+      return state.shutdown
+    }
+    shutdown?()
+  }
+
+  /// Takes a worker's figures in; the first worker also reads those of the process.
+  func refresh(worker: Int, keyspaceByteCount: Int, now: Int64) {
+    let memory = worker == 0 ? Self.memory() : nil
+    let cpu = worker == 0 ? Self.cpu() : nil
+    state.withLock { state in
+      state.keyspaceByteCounts[worker] = keyspaceByteCount
+      state.figures.keyspaceByteCount = state.keyspaceByteCounts.values.reduce(0, +)
+      if let memory {
+        state.figures.residentByteCount = memory
+        state.figures.residentPeakByteCount = max(state.figures.residentPeakByteCount, memory)
+      }
+      if let cpu {
+        state.figures.userCPUSeconds = cpu.user
+        state.figures.systemCPUSeconds = cpu.system
+      }
+    }
+  }
+
+  /// Resident memory of the process in bytes.
+  private static func memory() -> Int {
+    guard let text = Files.read("/proc/self/statm"),
+      let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+    else { return 0 }
+    return pages * sysconf(Int32(_SC_PAGESIZE))
+  }
+
+  /// CPU seconds of the process.
+  private static func cpu() -> (user: Double, system: Double) {
+    var usage = rusage()
+    unsafe getrusage(RUSAGE_SELF, &usage)
+    func seconds(_ time: timeval) -> Double {
+      Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000
+    }
+    return (seconds(usage.ru_utime), seconds(usage.ru_stime))
+  }
+}

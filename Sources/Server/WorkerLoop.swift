@@ -1,0 +1,264 @@
+internal import CLinux
+internal import Engine
+internal import Reactor
+
+/// What a worker is made from.
+struct WorkerOptions: Sendable {
+  var engine: EngineOptions
+  /// The back-end asked for.
+  var backend: BackendChoice
+  /// The processor to run on; nil = any.
+  var cpu: Int?
+  /// The listeners of this worker's shards, and what they speak for: a local shard, or nil for the configuration endpoint.
+  var listeners: [(fileDescriptor: Int32, shard: Int?)]
+  /// Orders the changes of the process.
+  var sequencer: Sequencer
+  /// Figures and counts that all workers share.
+  var process: ProcessState
+}
+
+/// A worker's loop (DESIGN §8): drain the mailbox → events → timers → housekeeping within its budget → flush.
+///
+/// It connects the two things that it owns and that do not know each other: the reactor with its connections, and the engine with its
+/// sessions. A connection's tag is its session's place; `connections[place]` is the way back.
+///
+/// Invariant: a session lives exactly as long as its connection, from `.accepted` to `.closed`: the reactor may hold addresses of its
+/// output and of its large arguments until then.
+struct WorkerLoop: ~Copyable {
+  private var reactor: Reactor
+  private var engine: Engine
+  private var connections: [ConnectionID] = []
+  private let listeners: [(fileDescriptor: Int32, shard: Int?)]
+  private let sequencer: Sequencer
+  private let process: ProcessState
+  private let index: Int
+  /// Unix microseconds of this turn, and when the next tick is due.
+  private var now: Int64 = 0
+  private var nextTick: Int64 = 0
+  private var isBusy = false
+  private var isDraining = false
+  private var drainDeadline: Int64 = 0
+  /// Control requests that the sequencer had no room for.
+  private var waitingControls: [PendingControl] = []
+  /// Where the search for idle connections goes on.
+  private var idleCursor = 0
+
+  /// The pause between ticks, in microseconds.
+  private static let tickInterval: Int64 = 100_000
+  /// How long replies may take to leave at the end, in microseconds.
+  private static let drainTime: Int64 = 2_000_000
+  /// Idle connections looked at in one tick.
+  private static let idleChecks = 2000
+
+  var wakeUp: WakeUp { reactor.wakeUp }
+
+  init(_ options: WorkerOptions) throws(WorkerFailure) {
+    do throws(ReactorError) {
+      if let cpu = options.cpu { try Machine.pinThisThread(toCPU: cpu) }
+      Engine.bindMemoryToThisThread()
+      reactor = try Reactor(options.backend)
+    } catch {
+      throw WorkerFailure(reason: error.description)
+    }
+    do throws(EngineOutOfMemory) {
+      engine = try Engine(options.engine)
+    } catch {
+      throw WorkerFailure(reason: "no memory for the keyspace")
+    }
+    index = options.engine.worker
+    listeners = options.listeners
+    sequencer = options.sequencer
+    process = options.process
+    sequencer.add(options.engine.mailbox, reactor.wakeUp)
+    process.began(reactor.backend)
+    for (place, listener) in listeners.enumerated() {
+      reactor.add(listener: listener.fileDescriptor, tag: UInt32(place))
+    }
+  }
+
+  /// One turn. False when the worker has ended.
+  mutating func turn() -> Bool {
+    let count: Int
+    do throws(ReactorError) {
+      count = try reactor.turn(timeout: timeout)
+    } catch {
+      process.report("worker \(index): \(error)")
+      return false
+    }
+    now = tern_unix_microseconds()
+    engine.beginTurn(microseconds: now)
+    if engine.mailbox.hasMail { engine.drainMailbox() }
+    for place in 0..<count { handle(reactor.event(place)) }
+    if now >= nextTick { tick() }
+    isBusy = engine.housekeep()
+    exchangeControls()
+    serveListed()
+    let all = reactor.endTurn()
+    if all > count {
+      for place in count..<all { handle(reactor.event(place)) }
+    }
+    if isDraining { return !isDrained() }
+    if engine.isDraining { drain() }
+    return true
+  }
+
+  /// How long the reactor may wait, in nanoseconds.
+  private var timeout: Int64 {
+    if isBusy || engine.listedCount > 0 { return 0 }
+    return max(0, min(nextTick - tern_unix_microseconds(), Self.tickInterval)) * 1000
+  }
+
+  // MARK: events
+
+  @inline(__always)
+  private mutating func handle(_ event: Event) {
+    let client = ClientID(index: Int32(truncatingIfNeeded: event.tag))
+    switch event.kind {
+    case .received: engine.receive(reactor.bytes(of: event), from: client)
+    case .sent: engine.sent(event.byteCount, of: client)
+    case .accepted: accept(event)
+    case .filled:
+      if engine.filled(event.byteCount, of: client) {
+        reactor.endDirect(event.connection)
+      } else {
+        receiveDirectly(event.connection, client)
+      }
+    case .quiet: receiveDirectly(event.connection, client)
+    case .hungUp:
+      engine.hungUp(client)
+      // A broken connection takes no replies; one that only ended gets those that it waits for.
+      if event.errno != 0 || !engine.hasUnsentOutput(client) { reactor.close(event.connection) }
+    case .closed:
+      engine.disconnect(client)
+      process.disconnected()
+      connections[Int(client.index)] = .none
+    case .woken, .none: break
+    }
+  }
+
+  private mutating func accept(_ event: Event) {
+    let fileDescriptor = event.fileDescriptor
+    guard !isDraining, process.connected(limit: engine.currentSettings.maxClients) else {
+      engine.countRejectedConnection()
+      SocketName.refuse(fileDescriptor, isDraining ? "" : "-ERR max number of clients reached\r\n")
+      return
+    }
+    let shard = listeners[Int(event.tag)].shard
+    let client = engine.connect(
+      shard: shard, address: SocketName.peer(of: fileDescriptor),
+      localAddress: SocketName.own(of: fileDescriptor), fileDescriptor: fileDescriptor,
+      now: now / 1000)
+    do throws(ReactorError) {
+      let connection = try reactor.adopt(fd: fileDescriptor, tag: UInt32(client.index))
+      let place = Int(client.index)
+      while connections.count <= place { connections.append(.none) }
+      connections[place] = connection
+      let keepalive = engine.currentSettings.tcpKeepaliveSeconds
+      if keepalive > 0 { reactor.setKeepalive(connection, seconds: keepalive) }
+    } catch {
+      SocketName.refuse(fileDescriptor, "")
+      engine.disconnect(client)
+      process.disconnected()
+    }
+  }
+
+  // MARK: sessions with a wish
+
+  private mutating func serveListed() {
+    // Nothing joins the list while it is served.
+    let count = engine.listedCount
+    if count == 0 { return }
+    for place in 0..<count {
+      let client = engine.listed(place)
+      let connection = connections[Int(client.index)]
+      if engine.hasOutput(client) {
+        reactor.send(connection, engine.output(of: client), awaited: engine.awaitsSend(client))
+        engine.beganSending(client)
+      }
+      switch engine.duty(of: client) {
+      case .none: break
+      case .pause: reactor.pause(connection)
+      case .resume: reactor.resume(connection)
+      case .close: reactor.close(connection)
+      case .receiveDirectly: reactor.beginDirect(connection)
+      }
+    }
+    engine.clearListed()
+  }
+
+  private mutating func receiveDirectly(_ connection: ConnectionID, _ client: ClientID) {
+    if let destination = unsafe engine.destination(for: client) {
+      unsafe reactor.receive(connection, into: destination)
+    } else {
+      reactor.endDirect(connection)
+    }
+  }
+
+  // MARK: timers
+
+  private mutating func tick() {
+    nextTick = now + Self.tickInterval
+    process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
+    engine.process = process.figures
+    engine.tick()
+    closeIdle()
+  }
+
+  /// Closes connections that were silent for longer than `timeout`, a bounded number at a time.
+  private mutating func closeIdle() {
+    guard engine.currentSettings.timeoutSeconds > 0, !connections.isEmpty else { return }
+    for _ in 0..<min(Self.idleChecks, connections.count) {
+      idleCursor = (idleCursor + 1) % connections.count
+      let connection = connections[idleCursor]
+      let client = ClientID(index: Int32(idleCursor))
+      if connection != .none, engine.isIdle(client, now: now / 1000) { reactor.close(connection) }
+    }
+  }
+
+  // MARK: control
+
+  private mutating func exchangeControls() {
+    for applied in engine.takeAppliedControls() {
+      if case .configure(let changes) = applied.request {
+        for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
+      }
+      if case .shutdown = applied.request { process.requestShutdown() }
+      sequencer.acknowledge(applied.number)
+    }
+    waitingControls += engine.takeControlRequests()
+    while let first = waitingControls.first, sequencer.submit(first, from: index) {
+      waitingControls.removeFirst()
+    }
+  }
+
+  private mutating func setKeepalives() {
+    let seconds = engine.currentSettings.tcpKeepaliveSeconds
+    for connection in connections where connection != .none {
+      reactor.setKeepalive(connection, seconds: seconds)
+    }
+  }
+
+  // MARK: the end
+
+  /// Stops accepting; what replies wait are sent.
+  private mutating func drain() {
+    isDraining = true
+    drainDeadline = now + Self.drainTime
+    for listener in listeners { reactor.remove(listener: listener.fileDescriptor) }
+    for (place, connection) in connections.enumerated() where connection != .none {
+      if !engine.hasUnsentOutput(ClientID(index: Int32(place))) { reactor.close(connection) }
+    }
+    isBusy = true
+  }
+
+  /// Whether everything is closed. Connections whose replies are out are closed; after the deadline all are.
+  private mutating func isDrained() -> Bool {
+    var open = 0
+    for (place, connection) in connections.enumerated() where connection != .none {
+      open += 1
+      let client = ClientID(index: Int32(place))
+      if now > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
+    }
+    return open == 0
+  }
+}
