@@ -42,10 +42,8 @@ struct MapRenderings: Sendable {
       end.append("\r\n")
       return end
     }
-    slots2 = MapRenderings.slots(shards, ranges, resp3: false)
-    slots3 = MapRenderings.slots(shards, ranges, resp3: true)
-    shards2 = MapRenderings.shards(shards, rangesByShard, resp3: false)
-    shards3 = MapRenderings.shards(shards, rangesByShard, resp3: true)
+    (slots2, slots3) = MapRenderings.slots(shards, ranges)
+    (shards2, shards3) = MapRenderings.shards(shards, rangesByShard)
     (nodes, flags, lineEnds) = MapRenderings.nodes(shards, rangesByShard)
     infoStart = Array(
       """
@@ -61,71 +59,94 @@ struct MapRenderings: Sendable {
       """.utf8)
   }
 
+  /// Both forms have the same length: only each range's metadata, `*0` or `%0`, `*2` or `%1`,
+  /// differs, so that the second one is the first with a byte or two of each range changed.
   private static func slots(
-    _ shards: [ClusterShard], _ ranges: [(range: SlotRange, owner: Int)], resp3: Bool
-  ) -> [UInt8] {
+    _ shards: [ClusterShard], _ ranges: [(range: SlotRange, owner: Int)]
+  ) -> (resp2: [UInt8], resp3: [UInt8]) {
+    // Each shard's part of a range, and how far in front of its end the metadata begins.
     let nodes = shards.map { shard in
       var node: [UInt8] = []
       node.append(array: 4)
       node.append(bulk: shard.address.host)
       node.append(integer: shard.address.port)
       node.append(bulk: shard.nodeID)
-      node.append(map: shard.address.hostname == nil ? 0 : 1, resp3: resp3)
+      let metadata = node.count
+      node.append(map: shard.address.hostname == nil ? 0 : 1, resp3: false)
       if let hostname = shard.address.hostname {
         node.append(bulk: "hostname")
         node.append(bulk: hostname)
       }
-      return node
+      return (bytes: node, fromEnd: node.count - metadata)
     }
-    var reply: [UInt8] = []
-    reply.reserveCapacity(ranges.reduce(16) { $0 + 24 + nodes[$1.owner].count })
-    reply.append(array: ranges.count)
+    var resp2: [UInt8] = []
+    var ends: [Int] = []
+    resp2.reserveCapacity(ranges.reduce(16) { $0 + 24 + nodes[$1.owner].bytes.count })
+    ends.reserveCapacity(ranges.count)
+    resp2.append(array: ranges.count)
     for (range, owner) in ranges {
-      reply.append(array: 3)
-      reply.append(integer: range.first.number)
-      reply.append(integer: range.last.number)
-      reply.append(contentsOf: nodes[owner])
+      resp2.append("*3\r\n:")
+      resp2.append(decimal: range.first.number)
+      resp2.append("\r\n:")
+      resp2.append(decimal: range.last.number)
+      resp2.append("\r\n")
+      resp2.append(contentsOf: nodes[owner].bytes)
+      ends.append(resp2.count)
     }
-    return reply
+    var resp3 = resp2
+    for (end, (_, owner)) in zip(ends, ranges) {
+      let metadata = end - nodes[owner].fromEnd
+      resp3[metadata] = UInt8(ascii: "%")
+      if shards[owner].address.hostname != nil { resp3[metadata + 1] = UInt8(ascii: "1") }
+    }
+    return (resp2, resp3)
   }
 
   private static func shards(
-    _ shards: [ClusterShard], _ rangesByShard: [[SlotRange]], resp3: Bool
-  ) -> [UInt8] {
-    var reply: [UInt8] = []
-    reply.append(array: shards.count)
+    _ shards: [ClusterShard], _ rangesByShard: [[SlotRange]]
+  ) -> (resp2: [UInt8], resp3: [UInt8]) {
+    var resp2: [UInt8] = []
+    var resp3: [UInt8] = []
+    resp2.append(array: shards.count)
+    resp3.append(array: shards.count)
     for (shard, ranges) in zip(shards, rangesByShard) {
-      reply.append(map: 2, resp3: resp3)
-      reply.append(bulk: "slots")
-      reply.append(array: 2 * ranges.count)
-      for range in ranges {
-        reply.append(integer: range.first.number)
-        reply.append(integer: range.last.number)
-      }
-      reply.append(bulk: "nodes")
-      reply.append(array: 1)
       let address = shard.address
-      reply.append(map: address.hostname == nil ? 7 : 8, resp3: resp3)
-      reply.append(bulk: "id")
-      reply.append(bulk: shard.nodeID)
-      reply.append(bulk: "port")
-      reply.append(integer: address.port)
-      reply.append(bulk: "ip")
-      reply.append(bulk: address.host)
-      reply.append(bulk: "endpoint")
-      reply.append(bulk: address.host)
-      if let hostname = address.hostname {
-        reply.append(bulk: "hostname")
-        reply.append(bulk: hostname)
+      var slots: [UInt8] = []
+      slots.append("$5\r\nslots\r\n*")
+      slots.append(decimal: 2 * ranges.count)
+      for range in ranges {
+        slots.append("\r\n:")
+        slots.append(decimal: range.first.number)
+        slots.append("\r\n:")
+        slots.append(decimal: range.last.number)
       }
-      reply.append(bulk: "role")
-      reply.append(bulk: "master")
-      reply.append(bulk: "replication-offset")
-      reply.append(integer: 0)
-      reply.append(bulk: "health")
-      reply.append(bulk: "online")
+      slots.append("\r\n$5\r\nnodes\r\n*1\r\n")
+      var node: [UInt8] = []
+      node.append("$2\r\nid\r\n")
+      node.append(bulk: shard.nodeID)
+      node.append("$4\r\nport\r\n:")
+      node.append(decimal: address.port)
+      node.append("\r\n$2\r\nip\r\n")
+      node.append(bulk: address.host)
+      node.append("$8\r\nendpoint\r\n")
+      node.append(bulk: address.host)
+      if let hostname = address.hostname {
+        node.append("$8\r\nhostname\r\n")
+        node.append(bulk: hostname)
+      }
+      node.append("$4\r\nrole\r\n$6\r\nmaster\r\n$18\r\nreplication-offset\r\n:0\r\n")
+      node.append("$6\r\nhealth\r\n$6\r\nonline\r\n")
+      let fieldCount = address.hostname == nil ? 7 : 8
+      resp2.append(map: 2, resp3: false)
+      resp2.append(contentsOf: slots)
+      resp2.append(map: fieldCount, resp3: false)
+      resp2.append(contentsOf: node)
+      resp3.append(map: 2, resp3: true)
+      resp3.append(contentsOf: slots)
+      resp3.append(map: fieldCount, resp3: true)
+      resp3.append(contentsOf: node)
     }
-    return reply
+    return (resp2, resp3)
   }
 
   private static func nodes(

@@ -41,7 +41,9 @@ public struct SlotOwners: Hashable, Sendable {
 
   /// Gives all slots of `range` to the shard with this index, or to none.
   public mutating func assign(_ range: SlotRange, to owner: Int?) {
-    for number in range.first.number...range.last.number { self[HashSlot(number)] = owner }
+    precondition(owner.map { $0 >= 0 && $0 < ClusterMap.maxShardCount } ?? true)
+    let index = owner.map { UInt16($0) } ?? SlotOwners.none
+    for slot in range.first.index...range.last.index { indexes[slot] = index }
   }
 
   /// Every maximal range of slots with one owner, in the order of slots; slots without an owner

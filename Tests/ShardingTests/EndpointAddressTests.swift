@@ -15,10 +15,11 @@ import Testing
   }
 
   @Test func everyBusPortIsOne() {
-    for port in 1...UInt16.max {
+    let wrong = (1...UInt16.max).filter { port in
       let busPort = EndpointAddress(host: "h", port: port)?.busPort
-      #expect(busPort == (port <= 55535 ? port + 10000 : port - 10000))
+      return busPort != (port <= 55535 ? port + 10000 : port - 10000)
     }
+    #expect(wrong.isEmpty)
   }
 
   @Test func nodeIDs() {

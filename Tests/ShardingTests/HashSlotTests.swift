@@ -48,7 +48,7 @@ private func slot(_ key: String) -> UInt16 { slot(Array(key.utf8)) }
   }
 
   @Test func everyPlaceOfATag() {
-    for length in 2...40 {
+    for length in 2...20 {
       for open in 0..<length {
         for close in 0..<length where close != open {
           var key = (0..<length).map { UInt8(ascii: "a") + UInt8($0 % 26) }
@@ -63,7 +63,7 @@ private func slot(_ key: String) -> UInt16 { slot(Array(key.utf8)) }
   @Test func everyLengthAgainstTheDefinition() {
     var numbers = Numbers(seed: 1)
     for length in 0...64 {
-      for round in 0..<200 {
+      for round in 0..<40 {
         var key = (0..<length).map { _ in UInt8.random(in: 0...255, using: &numbers) }
         // Some of one repeated byte, and some next to '{' in value.
         if round == 0 { key = Array(repeating: 0xFF, count: length) }

@@ -30,9 +30,9 @@ private func error(_ bytes: [UInt8]) -> NodesFileError? {
 private let idA = String(repeating: "a", count: 40)
 private let idB = String(repeating: "b", count: 40)
 private let head = "tern-nodes 1"
-private let lineA = "\(idA) 127.0.0.1:7001@17001 shard 1 generation 1 epoch 3 slots 0-5460 5462"
+private let lineA = "\(idA) 127.0.0.1:7001@17001 shard 1 generation 1 epoch 3 slots 0-99 102"
 private let lineB =
-  "\(idB) ::1:7002@17002,b.example shard 2 generation 2 epoch 4 slots 5461 5463-16383"
+  "\(idB) ::1:7002@17002,b.example shard 2 generation 2 epoch 4 slots 100 104-200"
 private let vars =
   "vars currentEpoch 4 lastGeneration 2 hashSeed 00112233445566778899aabbccddeeff colour blue"
 
@@ -42,7 +42,7 @@ private let vars =
       try #require(TopologyVariable(name: $0.0, value: $0.1))
     }
     let maps: [ClusterMap] = [
-      .test(1), .test(3), .test(600), .scattered(500, seed: 6), .scattered(4, seed: 7, holes: 2),
+      .test(1), .test(3), .test(600), .scattered(50, seed: 6), .scattered(4, seed: 7, holes: 2),
       .uniform(
         epoch: ConfigEpoch(.max),
         shards: [.test(1, hostname: "a.example"), .test(300, generation: 3, epoch: .max)]),
@@ -65,8 +65,8 @@ private let vars =
     #expect(topology.shards.map(\.id.number) == [1, 2])
     #expect(topology.shards[1].address.host == "::1")
     #expect(topology.shards[1].address.hostname == "b.example")
-    #expect(topology.owners[HashSlot(5461)] == 1)
-    #expect(topology.owners[HashSlot(5462)] == 0)
+    #expect(topology.owners[HashSlot(100)] == 1)
+    #expect(topology.owners[HashSlot(102)] == 0)
     #expect(topology.hashSeed == HashSeed(0x0011_2233_4455_6677, 0x8899_AABB_CCDD_EEFF))
     #expect(topology.variables == [TopologyVariable(name: "colour", value: "blue")])
     #expect(NodesFile.encode(topology) == file([head, lineA, lineB, vars]))
@@ -107,15 +107,15 @@ private let vars =
         [head, lineA, replaced(lineB, "::1:7002@17002", "127.0.0.1:7001@17001"), vars], 3,
         .duplicateAddress
       ),
-      ([head, lineA, replaced(lineB, "5461", "5460"), vars], 3, .overlappingSlots),
-      ([head, replaced(lineA, "0-5460", "5460-0"), vars], 2, .badSlots),
-      ([head, replaced(lineA, "0-5460", "0-0"), vars], 2, .badSlots),
-      ([head, replaced(lineA, "5462", "5461"), vars], 2, .badSlots),
-      ([head, replaced(lineA, "5462", "5460"), vars], 2, .badSlots),
-      ([head, replaced(lineA, "5462", "16384"), vars], 2, .badSlots),
-      ([head, replaced(lineA, "5462", ""), vars], 2, .badSlots),
-      ([head, replaced(lineA, "5462", "1-2-3"), vars], 2, .badSlots),
-      ([head, replaced(lineA, "5462", "9223372036854775808"), vars], 2, .badSlots),
+      ([head, lineA, replaced(lineB, "100", "99"), vars], 3, .overlappingSlots),
+      ([head, replaced(lineA, "0-99", "99-0"), vars], 2, .badSlots),
+      ([head, replaced(lineA, "0-99", "0-0"), vars], 2, .badSlots),
+      ([head, replaced(lineA, "102", "100"), vars], 2, .badSlots),
+      ([head, replaced(lineA, "102", "99"), vars], 2, .badSlots),
+      ([head, replaced(lineA, "102", "16384"), vars], 2, .badSlots),
+      ([head, replaced(lineA, "102", ""), vars], 2, .badSlots),
+      ([head, replaced(lineA, "102", "1-2-3"), vars], 2, .badSlots),
+      ([head, replaced(lineA, "102", "9223372036854775808"), vars], 2, .badSlots),
       ([head, lineA, lineB, vars + " odd"], 4, .badVariable),
       ([head, lineA, lineB, vars + "  x"], 4, .badVariable),
       ([head, lineA, lineB, vars + " a \u{7F}"], 4, .badVariable),
@@ -153,7 +153,7 @@ private let vars =
   @Test func everyChangedByteIsRefused() {
     let whole = file([head, lineA, lineB, vars])
     for position in whole.indices {
-      for change: UInt8 in [1, 2, 0x10, 0x20, 0x80, 0xFF] {
+      for change: UInt8 in [1, 0x20, 0xFF] {
         var bytes = whole
         bytes[position] ^= change
         #expect(error(bytes) != nil, "byte \(position), \(change)")
@@ -171,7 +171,7 @@ private let vars =
       "vars", "checksum", "shard", ":", "@", ",", "\r", "", "slots", "{", idA, "\u{0}", "ü",
     ].map { Array($0.utf8) }
     var decodedCount = 0
-    for _ in 0..<4000 {
+    for _ in 0..<700 {
       var lines = start
       for _ in 0...Int.random(in: 0..<3, using: &numbers) {
         let line = lines.indices.randomElement(using: &numbers)!
@@ -204,6 +204,6 @@ private let vars =
       #expect(error(bytes) != nil)
     }
     // Most mutations are nonsense, some are other topologies.
-    #expect((10..<2000).contains(decodedCount), "\(decodedCount) decoded, seed \(seed)")
+    #expect((10..<500).contains(decodedCount), "\(decodedCount) decoded, seed \(seed)")
   }
 }
