@@ -102,8 +102,7 @@ def burst(tern, r):
 
 @rig.test(seconds=3000)
 def a_server_under_fire(options):
-    with Tern(options, 2) as tern, tern.shard(1, patience=20) as control:
-        control.ask("SET", "sentinel", 1) if control.ask("CLUSTER", "KEYSLOT", "sentinel") < 8192 else None
+    with Tern(options, 2) as tern:
         before, worst, number, end = tern.resident, 0, options.first, time.monotonic() + options.seconds
         while number < options.first + options.bursts if options.bursts else time.monotonic() < end:
             try:

@@ -14,6 +14,7 @@ import argparse
 import fnmatch
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -252,6 +253,8 @@ def _run_one(function, options):
 def main(parser):
     """Runs the tests that were declared; exits with 1 if one failed."""
     options = parser.parse_args()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 32)
     options.stand_in = os.path.basename(options.tern) == "redis-as-tern"
