@@ -184,7 +184,10 @@ def shrink(pair, steps, difference, seed, protocol, seconds=20):
 
 
 def report(pair, steps, difference, seed, number, protocol):
-    shortest, found, batched = shrink(pair, steps, difference, f"{seed} {number} cuts", protocol)
+    try:
+        shortest, found, batched = shrink(pair, steps, difference, f"{seed} {number} cuts", protocol)
+    except OSError:  # A server has died of it: what is known is what was sent.
+        shortest, found, batched = steps[: difference.index + 1], difference, True
     lines = [f"replies differ in RESP{protocol}; repeat with --seed {seed} --round {number}", f"the shortest way there ({len(shortest)} commands{', in batches with cuts' if batched else ', one by one'}):"]
     lines += [f"    {s}" for s in shortest[-40:]]
     lines.append(f"differs at: {found}")
@@ -246,7 +249,11 @@ def random_commands(options):
         while done < options.commands if options.commands else time.monotonic() < end:
             protocol = 2 + number % 2
             steps = steps_of_round(options.seed, number)
-            difference = fails(pair, steps, random.Random(f"{options.seed} {number} cuts"), protocol)
+            try:
+                difference = fails(pair, steps, random.Random(f"{options.seed} {number} cuts"), protocol)
+            except OSError as error:
+                error.add_note(f"a server has died or closed; repeat with --seed {options.seed} --round {number}")
+                raise
             if difference:
                 raise AssertionError(report(pair, steps, difference, options.seed, number, protocol))
             number, done = number + 1, done + len(steps)
