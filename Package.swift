@@ -44,7 +44,8 @@ let package = Package(
       ], swiftSettings: safe),
     .testTarget(name: "RESPTests", dependencies: ["RESP"], swiftSettings: strict),
     .testTarget(name: "ShardingTests", dependencies: ["Sharding", "RESP"], swiftSettings: strict),
-    .testTarget(name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
+    .testTarget(
+      name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "RESP", "Sharding", "Storage"],
       swiftSettings: strict),
