@@ -193,4 +193,10 @@ static inline int64_t tern_monotonic(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/// Microseconds since 1970, by the system's clock.
+static inline int64_t tern_unix_microseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
 #endif

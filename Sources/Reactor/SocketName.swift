@@ -58,3 +58,27 @@ public enum SocketName {
     String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
+
+extension Machine {
+  /// The first IPv4 address of this machine that is not loopback; nil if there is none.
+  public static var firstPublicAddress: String? {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return nil }
+    defer { freeifaddrs(list) }
+    var entry = list
+    while let current = entry {
+      if let address = current.pointee.ifa_addr, Int32(address.pointee.sa_family) == AF_INET {
+        let text = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in
+          var ip = pointer.pointee.sin_addr
+          var text = [CChar](repeating: 0, count: Int(INET_ADDRSTRLEN))
+          inet_ntop(AF_INET, &ip, &text, socklen_t(text.count))
+          return String(
+            decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        if !text.hasPrefix("127.") { return text }
+      }
+      entry = current.pointee.ifa_next
+    }
+    return nil
+  }
+}
