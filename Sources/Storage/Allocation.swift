@@ -1,0 +1,131 @@
+// All memory of this target comes from jemalloc, called directly, and is given back with its size.
+//
+// Sizes are size classes (`SizeClass`), computed by formula, so that bytes can be counted without asking the
+// allocator. Zero memory is never asked for. A worker binds its thread to an arena of its own once, at its start
+// (`Arena.bindThisThread`), and then uses plain calls: the thread's cache is in front of the arena. Memory that was
+// allocated by one thread may be freed by another.
+
+import CJemalloc
+import Glibc
+
+/// The allocator refused memory: the answer to the client is `-OOM`, and nothing was changed.
+public struct OutOfMemory: Error, Equatable {
+  /// The one value of this error.
+  public init() {}
+}
+
+/// jemalloc's size classes: multiples of 16 up to 128, then four to each doubling.
+///
+/// Tested against the allocator for every size up to 64 KiB.
+enum SizeClass {
+  /// The bytes that an allocation of `byteCount` really takes; at least 16.
+  @inline(__always)
+  static func bytes(_ byteCount: Int) -> Int {
+    let size = byteCount > 16 ? byteCount : 16
+    let log = 63 &- (size &+ size &- 1).leadingZeroBitCount
+    let mask = (1 &<< (log > 7 ? log &- 3 : 4)) &- 1
+    return (size &+ mask) & ~mask
+  }
+
+  /// The number of the class of `byteCount`, for places that have no room for its size: the logarithm of the power
+  /// of two below and the quarter above it.
+  static func index(_ byteCount: Int) -> UInt64 {
+    let size = bytes(byteCount)
+    let log = 63 &- size.leadingZeroBitCount
+    return UInt64(log &<< 3) | UInt64((size &>> (log &- 3)) & 7)
+  }
+
+  /// The size of the class of that number.
+  static func bytes(index: UInt64) -> Int {
+    let log = Int(index &>> 3)
+    return (1 &<< log) | (Int(index & 7) &<< (log &- 3))
+  }
+}
+
+/// Which allocations are made to fail, for tests.
+package enum AllocationFailure {
+  /// Whether any thread waits for a failure: all that an allocation looks at otherwise.
+  nonisolated(unsafe) fileprivate static var armed = false
+  nonisolated(unsafe) fileprivate static var thread = pthread_t()
+  nonisolated(unsafe) fileprivate static var remaining = 0
+  nonisolated(unsafe) fileprivate static var failing = false
+
+  /// Makes the calling thread's allocation number `count` (from 0) fail, and all after it while `lasting`.
+  /// One thread of the process at a time.
+  package static func arm(after count: Int, lasting: Bool) {
+    thread = pthread_self()
+    remaining = count
+    failing = lasting
+    armed = true
+  }
+
+  /// Ends it; true if an allocation was refused.
+  package static func disarm() -> Bool {
+    armed = false
+    return remaining < 0
+  }
+
+  @inline(never)
+  fileprivate static func refuses() -> Bool {
+    guard pthread_equal(thread, pthread_self()) != 0 else { return false }
+    defer { remaining -= 1 }
+    return remaining == 0 || (remaining < 0 && failing)
+  }
+}
+
+/// Memory of `byteCount` bytes, which must be a size class.
+@inline(__always)
+func allocate(_ byteCount: Int, flags: Int32 = 0) throws(OutOfMemory) -> UnsafeMutableRawPointer {
+  if AllocationFailure.armed && AllocationFailure.refuses() { throw OutOfMemory() }
+  guard let memory = mallocx(byteCount, flags) else { throw OutOfMemory() }
+  return memory
+}
+
+/// The same, all zero, on a cache line's boundary.
+func allocateZeroedLines(_ byteCount: Int) throws(OutOfMemory) -> UnsafeMutableRawPointer {
+  let memory = try allocate(byteCount, flags: tern_mallocx_align_64())
+  zero(memory, byteCount)
+  return memory
+}
+
+/// Fills memory with zeros.
+func zero(_ memory: UnsafeMutableRawPointer, _ byteCount: Int) { memset(memory, 0, byteCount) }
+
+/// The allocation with another size (a class too), moved where it must; the old one stays as it is on failure.
+func reallocate(_ memory: UnsafeMutableRawPointer, _ byteCount: Int) throws(OutOfMemory)
+  -> UnsafeMutableRawPointer
+{
+  if AllocationFailure.armed && AllocationFailure.refuses() { throw OutOfMemory() }
+  guard let moved = rallocx(memory, byteCount, 0) else { throw OutOfMemory() }
+  return moved
+}
+
+/// Gives memory back; `byteCount` is the class that it was allocated with.
+@inline(__always)
+func deallocate(_ memory: UnsafeMutableRawPointer, _ byteCount: Int) {
+  sdallocx(memory, byteCount, 0)
+}
+
+/// Gives a piece of a large allocation's pages back to the system ahead of freeing the allocation, so that the
+/// freeing itself is short.
+func releasePages(_ memory: UnsafeMutableRawPointer, _ byteCount: Int) {
+  _ = madvise(memory, byteCount, MADV_DONTNEED)
+}
+
+/// An arena of jemalloc: a worker's own heap.
+public struct Arena: Sendable {
+  /// jemalloc's number of it.
+  public let number: UInt32
+
+  /// Makes a new arena and binds the calling thread to it: allocations of this thread come from it from now on,
+  /// through the thread's cache.
+  public static func bindThisThread() throws(OutOfMemory) -> Arena {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
+    guard mallctl("thread.arena", nil, nil, &number, MemoryLayout<UInt32>.size) == 0 else {
+      throw OutOfMemory()
+    }
+    return Arena(number: number)
+  }
+}

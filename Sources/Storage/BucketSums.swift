@@ -1,0 +1,43 @@
+// Sums of the slots' bucket counts as a binary indexed tree: what a slot is drawn by, in proportion to its buckets.
+// Place i (from 1) holds the sum of the slots i − lowbit(i) … i − 1; changing one count or finding the slot at a given
+// bucket takes 15 steps at most.
+
+/// The tree.
+struct BucketSums {
+  static var byteCount: Int { SizeClass.bytes((Keyspace.slotCount + 1) * 8) }
+
+  /// Place 0 is not used.
+  let sums: UnsafeMutablePointer<Int>
+
+  init(_ memory: UnsafeMutableRawPointer) {
+    sums = memory.bindMemory(to: Int.self, capacity: Keyspace.slotCount + 1)
+    sums.initialize(repeating: 0, count: Keyspace.slotCount + 1)
+  }
+
+  /// All buckets together.
+  var total: Int { sums[Keyspace.slotCount] }
+
+  /// Adds to a slot's count.
+  func add(_ change: Int, at slot: Int) {
+    var place = slot + 1
+    while place <= Keyspace.slotCount {
+      sums[place] += change
+      place += place & -place
+    }
+  }
+
+  /// The slot whose buckets include number `bucket` of all.
+  func slot(at bucket: Int) -> Int {
+    var place = 0
+    var rest = bucket
+    var step = Keyspace.slotCount
+    while step > 0 {
+      if place + step <= Keyspace.slotCount && sums[place + step] <= rest {
+        place += step
+        rest -= sums[place]
+      }
+      step >>= 1
+    }
+    return place
+  }
+}

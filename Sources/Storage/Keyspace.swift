@@ -1,0 +1,323 @@
+// All that a worker stores: one table a slot.
+//
+//   block:  +- table 0 -+- … -+- table 16383 -+- open tables -+- state -----------------------------+
+//           | 64 bytes  |     |               |     256       | seed, counts, sums, bitmap, graves  |
+//           +-----------+-----+---------------+---------------+-------------------------------------+
+//   table:  root word → (pages →) segments → entries        Directory.swift, Bucket.swift, Entry.swift
+//
+// A table is one cache line: its root, its owner and its figures. An empty table has root 0 and no memory.
+// Tables 0 … 16383 are the slots, each owned by a shard of the worker or by nobody (−1). The tables behind them are
+// *open*: nobody's, for slots that are being imported while a shard of the same worker may still own the same slot;
+// they are read and written like others, move as others, and are counted for nobody.
+//
+// Invariants (`checkInvariants`): an entry has exactly one referrer, the word of a bucket; figures of tables add up to
+// those of shards, these to the worker's; bytes are counted by size class.
+//
+// What is lent (`EntryRef`, `RawSpan`) is good until the next change of that table.
+
+/// One slot's table: a cache line.
+struct Table {
+  /// The root word (`DirectoryWord`).
+  var root: UInt64 = 0
+  /// The shard that owns it.
+  var owner: Int32 = Keyspace.nobody
+  private var bucketNumber: UInt32 = 0
+  var figures = TableFigures()
+  var statistics = SlotStatistics()
+
+  /// Buckets of all segments, without extensions; at most 2^32 − 1.
+  @inline(__always)
+  var buckets: Int {
+    get { Int(bucketNumber) }
+    set { bucketNumber = UInt32(newValue) }
+  }
+}
+
+/// What is counted of a table, of a shard and of a worker.
+struct TableFigures: Equatable {
+  var keys = 0
+  var bytes = 0
+  /// Keys with an expiry.
+  var expiring = 0
+}
+
+/// What a slot has cost so far; it moves with the slot.
+public struct SlotStatistics: Sendable, Equatable {
+  /// Processor time.
+  public var cpuNanoseconds: UInt64 = 0
+  /// Bytes of requests.
+  public var networkBytesIn: UInt64 = 0
+  /// Bytes of replies.
+  public var networkBytesOut: UInt64 = 0
+
+  /// Nothing yet.
+  public init() {}
+}
+
+/// What there is once a keyspace.
+struct KeyspaceState {
+  let seed: HashSeed
+  /// Figures by shard: index 0 is nobody's, shard s is at s + 1.
+  var shards: UnsafeMutablePointer<TableFigures>
+  var shardCapacity: Int
+  var total = TableFigures()
+  /// Bucket counts of the slots.
+  var sums: BucketSums
+  /// Slots with expiring keys, a bit each.
+  var expiring: UnsafeMutablePointer<UInt64>
+  var graveyard = Graveyard()
+  var rebuild: RebuildSpace
+}
+
+/// All keys of a worker. Never copied, touched by one thread at a time.
+@safe public struct Keyspace: ~Copyable, @unchecked Sendable {
+  // Sendable: it is the only owner of everything it points to.
+
+  /// The number of hash slots.
+  public static var slotCount: Int { 16384 }
+  /// How many open tables there are, with numbers from `slotCount` on.
+  public static var openTableCount: Int { 256 }
+  /// The owner of a slot that no shard of this worker owns.
+  public static var nobody: Int32 { -1 }
+
+  static var tableCount: Int { slotCount + openTableCount }
+  private static var byteCount: Int {
+    SizeClass.bytes(tableCount * MemoryLayout<Table>.stride + MemoryLayout<KeyspaceState>.stride)
+  }
+
+  let tables: UnsafeMutablePointer<Table>
+
+  @inline(__always)
+  var state: UnsafeMutablePointer<KeyspaceState> {
+    UnsafeMutableRawPointer(tables + Keyspace.tableCount).assumingMemoryBound(
+      to: KeyspaceState.self)
+  }
+
+  /// An empty keyspace that owns no slot.
+  public init(seed: HashSeed) throws(OutOfMemory) {
+    tables = try Keyspace.makeTables(seed)
+  }
+
+  private static func makeTables(_ seed: HashSeed) throws(OutOfMemory)
+    -> UnsafeMutablePointer<Table>
+  {
+    precondition(MemoryLayout<Table>.stride == 64)
+    let block = try allocateZeroedLines(Keyspace.byteCount)
+    let tables = block.bindMemory(to: Table.self, capacity: Keyspace.tableCount)
+    tables.initialize(repeating: Table(), count: Keyspace.tableCount)
+    var parts = Parts()
+    do throws(OutOfMemory) {
+      parts.sums = try allocate(BucketSums.byteCount)
+      parts.shards = try allocate(Keyspace.initialShardBytes)
+      parts.expiring = try allocate(Keyspace.expiringBytes)
+      parts.rebuild = try allocate(RebuildSpace.byteCount)
+    } catch {
+      parts.free()
+      deallocate(block, Keyspace.byteCount)
+      throw error
+    }
+    let capacity = Keyspace.initialShardBytes / MemoryLayout<TableFigures>.stride
+    let shards = parts.shards!.bindMemory(to: TableFigures.self, capacity: capacity)
+    shards.initialize(repeating: TableFigures(), count: capacity)
+    let expiring = parts.expiring!.bindMemory(to: UInt64.self, capacity: Keyspace.slotCount / 64)
+    expiring.initialize(repeating: 0, count: Keyspace.slotCount / 64)
+    let stateAddress = UnsafeMutableRawPointer(tables + Keyspace.tableCount)
+    stateAddress.bindMemory(to: KeyspaceState.self, capacity: 1).initialize(
+      to: KeyspaceState(
+        seed: seed, shards: shards, shardCapacity: capacity, sums: BucketSums(parts.sums!),
+        expiring: expiring, rebuild: RebuildSpace(parts.rebuild!)))
+    return tables
+  }
+
+  private static var initialShardBytes: Int { 1536 }
+  private static var expiringBytes: Int { slotCount / 8 }
+
+  /// What `init` has allocated so far.
+  private struct Parts {
+    var sums: UnsafeMutableRawPointer?
+    var shards: UnsafeMutableRawPointer?
+    var expiring: UnsafeMutableRawPointer?
+    var rebuild: UnsafeMutableRawPointer?
+
+    func free() {
+      if let sums { deallocate(sums, BucketSums.byteCount) }
+      if let shards { deallocate(shards, Keyspace.initialShardBytes) }
+      if let expiring { deallocate(expiring, Keyspace.expiringBytes) }
+      if let rebuild { deallocate(rebuild, RebuildSpace.byteCount) }
+    }
+  }
+
+  deinit {
+    for table in 0..<Keyspace.tableCount { buryRoot(of: table) }
+    while state.pointee.graveyard.bury(1 << 20) > 0 {}
+    let state = self.state.pointee
+    state.graveyard.free()
+    deallocate(
+      state.shards, SizeClass.bytes(state.shardCapacity * MemoryLayout<TableFigures>.stride))
+    deallocate(state.sums.sums, BucketSums.byteCount)
+    deallocate(state.expiring, Keyspace.expiringBytes)
+    deallocate(state.rebuild.entries, RebuildSpace.byteCount)
+    deallocate(tables, Keyspace.byteCount)
+  }
+
+  /// The seed of all its hashes.
+  public var seed: HashSeed { state.pointee.seed }
+
+  /// A table's place; `slot` may be an open table's number.
+  @inline(__always)
+  func table(_ slot: Int) -> UnsafeMutablePointer<Table> {
+    precondition(UInt(bitPattern: slot) < UInt(bitPattern: Keyspace.tableCount))
+    return tables + slot
+  }
+
+  // MARK: Ownership
+
+  /// The shard that owns the slot, or −1.
+  public func owner(of slot: Int) -> Int32 { table(slot).pointee.owner }
+
+  /// Gives a slot that nobody owns to `shard`, with an empty table.
+  public mutating func own(_ slot: Int, by shard: Int32) throws(OutOfMemory) {
+    try makeRoom(for: shard)
+    precondition(slot < Keyspace.slotCount && shard >= 0, "open tables have no owner")
+    let table = table(slot)
+    precondition(table.pointee.owner == Keyspace.nobody, "the slot is owned")
+    precondition(table.pointee.root == 0)
+    table.pointee.statistics = SlotStatistics()
+    table.pointee.owner = shard
+  }
+
+  /// Moves a table out; the slot then has no owner. Nil if it has none. An open table is there always.
+  public mutating func take(_ slot: Int) -> SlotTable? {
+    let table = table(slot)
+    let owner = table.pointee.owner
+    guard owner != Keyspace.nobody || slot >= Keyspace.slotCount else { return nil }
+    let moved = table.pointee
+    count(
+      table, slot, keys: -moved.figures.keys, bytes: -moved.figures.bytes,
+      expiring: -moved.figures.expiring)
+    countBuckets(table, slot, -moved.buckets)
+    table.pointee = Table()
+    return SlotTable(moved)
+  }
+
+  /// Puts a table into a slot that nobody owns; `shard` owns it from now on. Into an open table that is empty: with
+  /// shard −1. Needs no memory if `reserve(shard:)` was called before.
+  public mutating func adopt(_ moved: consuming SlotTable, as slot: Int, by shard: Int32) {
+    let table = table(slot)
+    precondition(
+      table.pointee.owner == Keyspace.nobody && table.pointee.root == 0, "the slot is owned")
+    precondition((shard >= 0) == (slot < Keyspace.slotCount), "open tables have no owner")
+    do { try makeRoom(for: shard) } catch { preconditionFailure("reserve(shard:) comes first") }
+    let content = moved.giveUp()
+    table.pointee = Table()
+    table.pointee.owner = shard
+    table.pointee.root = content.root
+    table.pointee.statistics = content.statistics
+    countBuckets(table, slot, content.buckets)
+    count(
+      table, slot, keys: content.figures.keys, bytes: content.figures.bytes,
+      expiring: content.figures.expiring)
+  }
+
+  /// Makes room for a shard's figures, so that `adopt` and `own` for it cannot fail.
+  public mutating func reserve(shard: Int32) throws(OutOfMemory) { try makeRoom(for: shard) }
+
+  private func makeRoom(for shard: Int32) throws(OutOfMemory) {
+    let index = Int(shard) + 1
+    precondition(index >= 0)
+    guard index >= state.pointee.shardCapacity else { return }
+    let stride = MemoryLayout<TableFigures>.stride
+    let old = state.pointee.shardCapacity
+    let byteCount = SizeClass.bytes(max(2 * old, index + 1) * stride)
+    // The capacity is remembered in elements: it must lead back to the same size class.
+    let memory = try allocate(byteCount).bindMemory(
+      to: TableFigures.self, capacity: byteCount / stride)
+    memory.moveInitialize(from: state.pointee.shards, count: old)
+    (memory + old).initialize(repeating: TableFigures(), count: byteCount / stride - old)
+    deallocate(state.pointee.shards, SizeClass.bytes(old * stride))
+    state.pointee.shards = memory
+    state.pointee.shardCapacity = byteCount / stride
+  }
+
+  // MARK: Figures
+
+  /// Keys of a shard.
+  public func keyCount(ofShard shard: Int32) -> Int { figures(ofShard: shard).keys }
+  /// Bytes of a shard's tables, by size class.
+  public func byteCount(ofShard shard: Int32) -> Int { figures(ofShard: shard).bytes }
+  /// Keys of a shard that have an expiry.
+  public func expiringCount(ofShard shard: Int32) -> Int { figures(ofShard: shard).expiring }
+
+  func figures(ofShard shard: Int32) -> TableFigures {
+    let index = Int(shard) + 1
+    return index >= 0 && index < state.pointee.shardCapacity
+      ? state.pointee.shards[index] : TableFigures()
+  }
+
+  /// Keys of a slot.
+  public func keyCount(of slot: Int) -> Int { table(slot).pointee.figures.keys }
+  /// Bytes of a slot's table, by size class.
+  public func byteCount(of slot: Int) -> Int { table(slot).pointee.figures.bytes }
+  /// Keys of a slot that have an expiry.
+  public func expiringCount(of slot: Int) -> Int { table(slot).pointee.figures.expiring }
+
+  /// Keys of all tables, open ones too.
+  public var keyCount: Int { state.pointee.total.keys }
+  /// Bytes of all tables, by size class; what waits to be freed is not among them.
+  public var byteCount: Int { state.pointee.total.bytes }
+  /// Keys that have an expiry.
+  public var expiringCount: Int { state.pointee.total.expiring }
+  /// Bytes that waited to be freed when they were buried and are not yet freed. An estimate from above.
+  public var buriedByteCount: Int { state.pointee.graveyard.byteCount }
+
+  /// What the slot has cost so far.
+  public func statistics(of slot: Int) -> SlotStatistics { table(slot).pointee.statistics }
+
+  /// Adds to the slot's statistics.
+  public mutating func charge(_ slot: Int, cpu: UInt64, bytesIn: UInt64, bytesOut: UInt64) {
+    let table = table(slot)
+    table.pointee.statistics.cpuNanoseconds &+= cpu
+    table.pointee.statistics.networkBytesIn &+= bytesIn
+    table.pointee.statistics.networkBytesOut &+= bytesOut
+  }
+
+  /// Sets the slot's statistics to zero.
+  public mutating func resetStatistics(of slot: Int) {
+    table(slot).pointee.statistics = SlotStatistics()
+  }
+
+  /// Changes the figures of a table, its shard and the worker.
+  @inline(__always)
+  func count(
+    _ table: UnsafeMutablePointer<Table>, _ slot: Int, keys: Int, bytes: Int, expiring: Int
+  ) {
+    table.pointee.figures.keys &+= keys
+    table.pointee.figures.bytes &+= bytes
+    let shard = state.pointee.shards + (Int(table.pointee.owner) &+ 1)
+    shard.pointee.keys &+= keys
+    shard.pointee.bytes &+= bytes
+    state.pointee.total.keys &+= keys
+    state.pointee.total.bytes &+= bytes
+    if expiring != 0 { countExpiring(table, slot, expiring) }
+  }
+
+  private func countExpiring(_ table: UnsafeMutablePointer<Table>, _ slot: Int, _ change: Int) {
+    table.pointee.figures.expiring += change
+    state.pointee.shards[Int(table.pointee.owner) + 1].expiring += change
+    state.pointee.total.expiring += change
+    guard slot < Keyspace.slotCount else { return }
+    let bit: UInt64 = 1 << UInt64(slot & 63)
+    if table.pointee.figures.expiring == 0 {
+      state.pointee.expiring[slot >> 6] &= ~bit
+    } else {
+      state.pointee.expiring[slot >> 6] |= bit
+    }
+  }
+
+  /// Changes the number of a table's buckets.
+  func countBuckets(_ table: UnsafeMutablePointer<Table>, _ slot: Int, _ change: Int) {
+    guard change != 0 else { return }
+    table.pointee.buckets += change
+    if slot < Keyspace.slotCount { state.pointee.sums.add(change, at: slot) }
+  }
+}
