@@ -4,11 +4,11 @@ internal import Storage
 // Sessions: how they come and go, how bytes reach them and replies leave. The face that `Server` and `LocalShard` use.
 
 extension Engine {
-  /// A new client of the shard with that local index, or of the configuration endpoint (nil).
+  /// A new client of the shard with that local index, or of the configuration endpoint (nil). nil if there is no memory for it.
   public mutating func connect(
     shard: Int?, address: String = "", localAddress: String = "", fileDescriptor: Int32 = -1,
     now: Int64
-  ) -> ClientID {
+  ) -> ClientID? {
     let id = nextClientNumber * UInt64(workers) + UInt64(worker) + UInt64(workers)
     nextClientNumber += 1
     statistics.connectionsReceived += 1
@@ -16,7 +16,10 @@ extension Engine {
     let session = Session(
       id: id, shard: shard.map(Int32.init) ?? Session.endpoint, address: address,
       localAddress: localAddress, fileDescriptor: fileDescriptor, now: now)
-    return ClientID(index: sessions.insert(session))
+    do throws(OutOfMemory) { return ClientID(index: try sessions.insert(session)) } catch {
+      clientCount -= 1
+      return nil
+    }
   }
 
   /// The client is gone: its session ends, its memory is given back. Nothing of its output may be lent to anyone any more.

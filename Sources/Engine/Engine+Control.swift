@@ -54,7 +54,7 @@ extension Engine {
   mutating func complete(_ pending: PendingControl) {
     let index = pending.client.index
     // The client may be gone, and another one in its place.
-    guard sessions.isLive(index), sessions[index].id == pending.clientNumber else { return }
+    guard sessions.contains(index), sessions[index].id == pending.clientNumber else { return }
     sessions[index].mode.remove(.parked)
     let isNested = current >= 0
     if isNested {

@@ -68,7 +68,7 @@ extension Engine {
   ) {
     var start = 1
     while start < call.count {
-      var hashes = InlineArray<16, KeyHash>(repeating: KeyHash.zero)
+      var hashes = InlineArray<16, KeyHash>(repeating: KeyHash.none)
       var count = 0
       while count < 16, start + count * step < call.count {
         hashes[count] = KeyHash(call[start + count * step], seed: hashSeed)

@@ -13,7 +13,7 @@ struct Plan {
   /// The slot of its first key, −1 without keys.
   var slot: Int32 = -1
   /// The hash of its first key.
-  var hash = KeyHash.zero
+  var hash = KeyHash.none
 
   /// What is wrong with a request, found without looking at any key.
   enum Problem: UInt8 {

@@ -69,7 +69,7 @@ public struct EngineOutOfMemory: Error {}
 /// A worker's shards and sessions. See the top of this file.
 public struct Engine: ~Copyable {
   var keyspace: Keyspace
-  var sessions = Slab<Session>()
+  var sessions: Slab<Session>
   /// The replies of the client whose requests are run.
   var reply = Replies()
   /// The client whose requests are run.
@@ -80,7 +80,7 @@ public struct Engine: ~Copyable {
   var large: [LargeArgument] = []
   let lookup = CommandLookup()
   let hot: [HotCommand]
-  let hashSeed: HashSeed
+  let hashSeed: Storage.HashSeed
   let clock: MonotonicClock
 
   /// Unix milliseconds, as of this turn.
@@ -112,7 +112,7 @@ public struct Engine: ~Copyable {
   /// Completed while another client was being served.
   var completedWhileBusy: [PendingControl] = []
   var appliedControls: [(number: UInt64, request: ControlRequest)] = []
-  var random: RandomSource
+  var random: Draw
   var expiryCursor = ExpiryCursor()
   var nextClientNumber: UInt64 = 0
   let worker: Int
@@ -128,7 +128,8 @@ public struct Engine: ~Copyable {
 
   /// An engine that owns the slots that the map gives to its shards, empty.
   public init(_ options: EngineOptions) throws(EngineOutOfMemory) {
-    hashSeed = HashSeed(options.hashSeed.0, options.hashSeed.1)
+    hashSeed = Storage.HashSeed(options.hashSeed.0, options.hashSeed.1)
+    sessions = Slab<Session>()
     do throws(OutOfMemory) { keyspace = try Keyspace(seed: hashSeed) } catch {
       throw EngineOutOfMemory()
     }
@@ -138,7 +139,7 @@ public struct Engine: ~Copyable {
     limits = ProtocolLimits()
     map = options.map
     shards = options.shards
-    random = RandomSource(seed: options.randomSeed)
+    random = Draw(seed: options.randomSeed)
     worker = options.worker
     workers = options.workers
     mailbox = options.mailbox
@@ -146,7 +147,9 @@ public struct Engine: ~Copyable {
     for slot in 0..<HashSlot.count {
       guard let owner = map.owner(of: HashSlot(UInt16(slot))) else { continue }
       if let local = shards.firstIndex(where: { $0.id == owner }) {
-        keyspace.own(slot, by: Int32(local))
+        do throws(OutOfMemory) { try keyspace.own(slot, by: Int32(local)) } catch {
+          throw EngineOutOfMemory()
+        }
       }
     }
   }

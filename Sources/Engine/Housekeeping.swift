@@ -17,7 +17,7 @@ extension Engine {
     var units = Self.sliceWorkUnits
     var expired = 0
     while let (slot, entry) = keyspace.nextExpired(
-      cursor: &expiryCursor, now: now, workUnits: &units)
+      &expiryCursor, now: now, workUnits: &units)
     {
       expire(slot, entry)
       expired += 1

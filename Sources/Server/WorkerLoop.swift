@@ -144,10 +144,15 @@ struct WorkerLoop: ~Copyable {
       return
     }
     let shard = listeners[Int(event.tag)].shard
-    let client = engine.connect(
+    let connected = engine.connect(
       shard: shard, address: SocketName.peer(of: fileDescriptor),
       localAddress: SocketName.own(of: fileDescriptor), fileDescriptor: fileDescriptor,
       now: now / 1000)
+    guard let client = connected else {
+      SocketName.refuse(fileDescriptor, "")
+      process.disconnected()
+      return
+    }
     do throws(ReactorError) {
       let connection = try reactor.adopt(fd: fileDescriptor, tag: UInt32(client.index))
       let place = Int(client.index)

@@ -165,4 +165,7 @@ struct Bucket {
 
   @inline(__always)
   var isExtension: Bool { place & 16 != 0 }
+
+  /// Whether the key has a time to live.
+  public var hasExpiry: Bool { entry.hasExpiry }
 }

@@ -27,6 +27,9 @@ public struct KeyHash: Equatable, Sendable {
   /// All 64 bits.
   public let bits: UInt64
 
+  /// The hash of no key in particular: where there is no key.
+  public static var none: KeyHash { KeyHash(bits: 0) }
+
   /// How many bits of a hash place an entry.
   public static var prefixBitCount: Int { 39 }
 

@@ -44,7 +44,7 @@ public struct LocalShard: ~Copyable {
   }
 
   /// A new client.
-  public mutating func connect() -> ClientID {
+  public mutating func connect() -> ClientID? {
     engine.connect(shard: 0, now: 0)
   }
 

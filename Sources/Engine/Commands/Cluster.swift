@@ -42,7 +42,7 @@ extension Engine {
   /// CLUSTER MYID.
   mutating func clusterMyID(_ call: Call) -> Effect {
     let index = map.index(of: myself) ?? 0
-    reply.bulk(bytes: Array(map.shards[index].nodeID.description.utf8))
+    reply.bulk(text: map.shards[index].nodeID.description)
     return .none
   }
 

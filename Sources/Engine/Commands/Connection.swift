@@ -84,7 +84,7 @@ extension Engine {
     reply.bulk("server")
     reply.bulk("redis")
     reply.bulk("version")
-    reply.bulk(bytes: Array(TernVersion.redis.utf8))
+    reply.bulk(text: TernVersion.redis)
     reply.bulk("proto")
     reply.integer(Int64(version.rawValue))
     reply.bulk("id")
@@ -116,7 +116,7 @@ extension Engine {
   /// CLIENT GETNAME.
   mutating func clientGetName(_ call: Call) -> Effect {
     if let name = sessions[current].name {
-      reply.bulk(bytes: Array(name.utf8))
+      reply.bulk(text: name)
     } else {
       replyNull()
     }

@@ -39,7 +39,7 @@ extension Engine {
 
   private mutating func describe(_ command: Command) {
     reply.arrayHeader(10)
-    reply.bulk(bytes: Array(command.name.utf8))
+    reply.bulk(text: command.name)
     reply.integer(Int64(command.arity))
     simpleSet(command.flags.list)
     reply.integer(Int64(command.keys.first))
@@ -62,7 +62,7 @@ extension Engine {
     reply.mapHeader(keys.note == nil ? 3 : 4, version)
     if let note = keys.note {
       reply.bulk("notes")
-      reply.bulk(bytes: Array(note.utf8))
+      reply.bulk(text: note)
     }
     reply.bulk("flags")
     simpleSet(keys.use.list)
@@ -96,7 +96,7 @@ extension Engine {
 
   private mutating func bulks(_ texts: [String]) {
     reply.arrayHeader(texts.count)
-    for text in texts { reply.bulk(bytes: Array(text.utf8)) }
+    for text in texts { reply.bulk(text: text) }
   }
 
   /// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern].

@@ -65,9 +65,9 @@ extension Engine {
     }
     let next = slot < HashSlot.count ? UInt64(slot) << 39 | prefix >> 25 : 0
     reply.arrayHeader(2)
-    reply.bulk(bytes: Array(String(next).utf8))
+    reply.bulk(text: String(next))
     reply.arrayHeader(keys.count)
-    for key in keys { reply.bulk(bytes: key) }
+    for key in keys { reply.bulk(array: key) }
     return .none
   }
 

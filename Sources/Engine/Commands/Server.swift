@@ -16,8 +16,8 @@ extension Engine {
     }
     reply.mapHeader(found.count, reply.version)
     for (name, value) in found {
-      reply.bulk(bytes: Array(name.utf8))
-      reply.bulk(bytes: Array(value.utf8))
+      reply.bulk(text: name)
+      reply.bulk(text: value)
     }
     return .none
   }

@@ -227,7 +227,7 @@ extension Engine {
     let entry = live(call)
     var length = call[2].byteCount
     if let entry {
-      length += keyspace.valueByteCount(of: entry)
+      length += keyspace.stringByteCount(of: entry)
     }
     if length > settings.protoMaxBulkLength {
       return failing("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
@@ -250,7 +250,7 @@ extension Engine {
       reply.integer(0)
       return .none
     }
-    reply.integer(Int64(keyspace.valueByteCount(of: entry)))
+    reply.integer(Int64(keyspace.stringByteCount(of: entry)))
     return .none
   }
 }

@@ -1,0 +1,33 @@
+internal import Storage
+
+extension Engine {
+  /// Gives the calling thread a jemalloc arena of its own; for a worker, once, before its engine is made. Without it everything works,
+  /// with more contention between workers.
+  public static func bindMemoryToThisThread() {
+    do throws(OutOfMemory) { _ = try Arena.bindThisThread() } catch {
+      // One arena of the process serves several workers then.
+    }
+  }
+
+  /// A connection was turned away before it became a session.
+  public mutating func countRejectedConnection() { statistics.connectionsRejected += 1 }
+
+  /// Whether replies wait or are being sent.
+  public func hasUnsentOutput(_ client: ClientID) -> Bool { !sessions[client.index].output.isEmpty }
+
+  /// Whether the end of a send must be told at once: there is more to send, or to do, when it is done.
+  @inline(__always)
+  public func awaitsSend(_ client: ClientID) -> Bool {
+    sessions[client.index].output.byteCount != sessions[client.index].output.front.byteCount
+      || !sessions[client.index].mode.isEmpty || sessions[client.index].wish.contains(.close)
+  }
+
+  /// Control requests of an engine without a sequencer are applied at once.
+  public mutating func applyOwnControls() {
+    for pending in takeControlRequests() {
+      apply(pending.request, number: 0)
+      complete(pending)
+    }
+    appliedControls.removeAll()
+  }
+}
