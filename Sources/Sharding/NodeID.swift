@@ -4,8 +4,11 @@ public struct NodeID: Hashable, Sendable {
   /// How many bytes an id is made from.
   public static let byteCount = 20
 
+  /// Bytes 0 to 7, the first one on top.
   let first: UInt64
+  /// Bytes 8 to 15.
   let second: UInt64
+  /// Bytes 16 to 19.
   let third: UInt32
 
   /// The id made of 20 bytes that were drawn elsewhere; nil if there are not 20.

@@ -26,6 +26,7 @@ public enum NodesFile {
 
   /// The variables that the file has always, in this order, in front of all others.
   enum Variable: String, CaseIterable {
+    /// `Topology.epoch`, `Topology.lastGeneration` and `Topology.hashSeed`.
     case currentEpoch, lastGeneration, hashSeed
   }
 
@@ -86,30 +87,55 @@ public enum NodesFile {
 public struct NodesFileError: Error, Hashable, Sendable {
   /// What is wrong with a line.
   public enum Reason: String, Hashable, Sendable, CaseIterable {
+    /// The file is longer than any such file can be.
     case tooLong = "the file is longer than any such file can be"
+    /// The file ends in the middle of a line, or before its checksum.
     case truncated = "the file ends in the middle of a line, or before its checksum"
+    /// This is not a nodes.conf of Tern.
     case notANodesFile = "this is not a nodes.conf of Tern"
+    /// The file has a version that this program does not know.
     case unknownVersion = "the file has a version that this program does not know"
+    /// The checksum does not fit the lines above it.
     case badChecksum = "the checksum does not fit the lines above it"
+    /// There is something after the checksum.
     case afterTheEnd = "there is something after the checksum"
+    /// The line is not made as its kind of line is.
     case badLine = "the line is not made as its kind of line is"
+    /// The node id is not 40 hexadecimal digits.
     case badNodeID = "the node id is not 40 hexadecimal digits"
+    /// The address is not host:port@busport[,hostname].
     case badAddress = "the address is not host:port@busport[,hostname]"
+    /// The shard's number is not one from 1 to 65535.
     case badShardNumber = "the shard's number is not one from 1 to 65535"
+    /// The generation is not a number from 1 on.
     case badGeneration = "the generation is not a number from 1 on"
+    /// The epoch is not a number.
     case badEpoch = "the epoch is not a number"
+    /// The slots are not ranges of slots, ascending and apart from each other.
     case badSlots = "the slots are not ranges of slots, ascending and apart from each other"
+    /// A variable is not a name and a word.
     case badVariable = "a variable is not a name and a word"
+    /// The hash seed is not 32 hexadecimal digits.
     case badHashSeed = "the hash seed is not 32 hexadecimal digits"
+    /// The shards are not in the order of their numbers, or one comes twice.
     case shardsOutOfOrder = "the shards are not in the order of their numbers, or one comes twice"
+    /// Another shard has the same node id.
     case duplicateNodeID = "another shard has the same node id"
+    /// Another shard has the same address.
     case duplicateAddress = "another shard has the same address"
+    /// The variable comes twice.
     case duplicateVariable = "the variable comes twice"
+    /// Another shard owns one of the slots.
     case overlappingSlots = "another shard owns one of the slots"
+    /// A variable is missing or not in its place.
     case missingVariable = "a variable is missing or not in its place"
+    /// A shard's epoch is after the current one.
     case epochAfterCurrent = "a shard's epoch is after the current one"
+    /// A shard's generation is after the last one.
     case generationAfterLast = "a shard's generation is after the last one"
+    /// There is no shard.
     case noShards = "there is no shard"
+    /// There are more shards than slots.
     case tooManyShards = "there are more shards than slots"
   }
 
