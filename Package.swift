@@ -42,7 +42,8 @@ let package = Package(
       dependencies: [
         "Tern", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: safe),
-    .testTarget(name: "RESPTests", dependencies: ["RESP"], swiftSettings: strict),
+    .testTarget(
+      name: "RESPTests", dependencies: ["RESP"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(name: "ShardingTests", dependencies: ["Sharding", "RESP"], swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),

@@ -5,8 +5,8 @@ func decimal(_ value: Double) -> [UInt8] {
   if value.isNaN { return Array("nan".utf8) }
   if value.isInfinite { return Array((value < 0 ? "-inf" : "inf").utf8) }
   if value == 0 { return Array((value.sign == .minus ? "-0" : "0").utf8) }
-  // 2^52: below that whole numbers are exact, and written as integers.
-  if value.magnitude < 4_503_599_627_370_496, value == value.rounded(.towardZero) {
+  // Whole numbers up to 2^62 are written as integers.
+  if value.magnitude <= Double(Int64.max / 2), value == value.rounded(.towardZero) {
     return Array(String(Int64(value)).utf8)
   }
   let (digits, exponent) = shortestDigits(value.magnitude)

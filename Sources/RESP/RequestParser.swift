@@ -24,7 +24,7 @@
 ///  |<------------- kept ------------------->|<-- the large argument's bytes: in its allocation
 ///                                        position
 /// ```
-/// Invariants: all offsets are relative to the first byte of the cut request, which is the first unconsumed byte. `remaining > 0` exactly if `saved`, `position` and `bulkLength` mean something. The arguments gathered need 8 bytes for at least 6 on the wire: memory is bounded by what was sent, never by what was claimed.
+/// Invariants: all offsets are relative to the first byte of the cut request, which is the first unconsumed byte. `remaining > 0` exactly if `saved` and `bulkLength` mean something. The arguments gathered need 8 bytes for at least 6 on the wire: memory is bounded by what was sent, never by what was claimed.
 ///
 /// The result does not depend on how the bytes were cut. In two points that differs from Redis 7.0, knowingly: a line is too big if its end is not among its first 64 Ki + 1 bytes (with Redis that depends on the reads), and a NUL byte in a line is a byte like others (Redis stops looking for the line's end there, and waits).
 /// As with Redis the byte after a `\r` and the two bytes after a bulk are skipped unseen.
@@ -35,9 +35,9 @@ public struct RequestParser: Sendable {
   private var bulkLength = noBulk
   /// How many arguments are not whole yet; 0 if the request is parsed from its beginning.
   private var remaining: UInt32 = 0
-  /// Where to go on.
+  /// Where to go on: the beginning of the line or payload that is arriving.
   private var position: UInt32 = 0
-  /// With fewer bytes than these nothing new can be found. No byte before `needed − 2` ends the line that is arriving.
+  /// With fewer bytes than these nothing new can be found. No byte before `needed − 2` ends the line that arrives at `position`.
   private var needed: UInt32 = 0
   /// How many arguments of this request were received apart.
   private var largeCount: UInt32 = 0
@@ -194,7 +194,7 @@ public struct RequestParser: Sendable {
   private func find(
     _ wanted: UInt8, _ bytes: RawSpan, from position: Int, limit: Int, error: ProtocolError.Kind
   ) throws(ProtocolError) -> Int? {
-    var offset = max(position, Int(needed) - 2)
+    var offset = position == Int(self.position) ? max(position, Int(needed) - 2) : position
     let end = min(bytes.byteCount, position + limit + 1)
     while offset < end {
       if bytes.byte(at: offset) == wanted { return offset }
@@ -219,6 +219,7 @@ public struct RequestParser: Sendable {
 
   private mutating func waitFromBeginning(for needed: Int) -> Int? {
     self.needed = UInt32(needed)
+    position = 0
     return nil
   }
 
@@ -227,12 +228,12 @@ public struct RequestParser: Sendable {
     _ bulkLength: Int, _ batch: inout RequestBatch, isLarge: Bool = false
   ) -> Int? {
     self.needed = UInt32(needed)
+    self.position = UInt32(position)
     guard remaining != 0 || isLarge || arguments.count > Self.savedArgumentCount else {
       batch.giveScratch(arguments)
       return nil
     }
     saved = arguments
-    self.position = UInt32(position)
     self.bulkLength = bulkLength
     remaining = UInt32(left)
     return nil
