@@ -21,7 +21,7 @@ struct CommandLookup: ~Copyable {
     places = Array(repeating: Place(word: ""), count: Self.mask + 1)
     for command in CommandTable.all {
       let name = Array((command.name.split(separator: "|").last ?? "").utf8)
-      guard let word = Word(name.span.bytes) else {
+      guard let word = Word(name.rawBytes) else {
         preconditionFailure("a command's name is longer than a Word")
       }
       let container = command.container.map { Int16($0.rawValue) } ?? -1

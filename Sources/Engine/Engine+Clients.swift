@@ -1,4 +1,4 @@
-public import RESP
+internal import RESP
 internal import Storage
 
 // Sessions: how they come and go, how bytes reach them and replies leave. The face that `Server` and `LocalShard` use.

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Storage
 
 // Control requests (DESIGN §9): how one begins here, is applied on every worker, and is answered.
 

@@ -45,11 +45,12 @@ extension Engine {
   /// Answers a string value as a bulk.
   @inline(__always)
   mutating func replyValue(_ entry: EntryRef) {
-    if keyspace.encoding(of: entry) == .integer {
-      reply.bulk(integer: keyspace.integer(of: entry))
-    } else {
-      reply.bulk(keyspace.bytes(of: entry))
-    }
+    reply.value(of: entry, in: keyspace)
+  }
+
+  /// Answers a key as a bulk.
+  mutating func replyKey(_ entry: EntryRef) {
+    reply.key(of: entry, in: keyspace)
   }
 
   /// Answers that there is no such value.

@@ -28,7 +28,7 @@ extension Engine {
     }
     sessions[index].query.removeLast(arriving.receivedByteCount)
     sessions[index].parser.tookLarge()
-    sessions[index].large.append(LargeArgument(value))
+    sessions[index].large.append(HeldBulk(value))
     sessions[index].wish.insert(.direct)
   }
 
@@ -74,7 +74,7 @@ extension Engine {
     guard sessions[client.index].wish.contains(.direct),
       let argument = sessions[client.index].large.last
     else { return nil }
-    return unsafe argument.room()
+    return unsafe argument.destination()
   }
 
   /// So many bytes have come to where `destination` said. True if the bulk is whole: what comes next goes through `receive`.
@@ -92,7 +92,7 @@ extension Engine {
 }
 
 /// One large argument of a request: a class, because any number of them may wait in one MSET; far from the way of ordinary commands.
-final class LargeArgument {
+final class HeldBulk {
   /// The bulk; nil once a command has taken it over.
   private var value: LargeValue?
 
@@ -100,11 +100,24 @@ final class LargeArgument {
 
   /// How many bytes are still to come; nil if the bulk was taken over.
   var missingByteCount: Int? {
-    guard value != nil else { return nil }
-    return value!.expectedByteCount - value!.byteCount
+    guard let expected = value?.expectedByteCount, let arrived = value?.byteCount else {
+      return nil
+    }
+    return expected - arrived
   }
 
   func append(_ bytes: RawSpan) throws(OutOfMemory) { try value?.append(bytes) }
+
+  func filled(_ byteCount: Int) { value?.filled(byteCount) }
+
+  /// Room for what comes next: at most 1 MiB at a time, so that memory follows what has arrived, not what was claimed.
+  @unsafe
+  func destination() -> UnsafeMutableRawBufferPointer? {
+    guard let missing = missingByteCount, missing > 0 else { return nil }
+    do throws(OutOfMemory) { try value?.room(atLeast: min(missing, 256 << 10)) } catch { return nil }
+    guard let address = unsafe value?.roomAddress, let count = value?.roomByteCount else { return nil }
+    return unsafe UnsafeMutableRawBufferPointer(start: address, count: count)
+  }
 
   /// The bulk itself, for the one command that takes it.
   func take() -> LargeValue? { value.take() }

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Storage
 
 // Answers to what cannot be run: Redis's texts.
 
@@ -105,6 +106,6 @@ extension Replies {
   /// Appends bytes that are already a reply or a piece of one. O(bytes).
   mutating func append(bytes: [UInt8]) {
     reserve(bytes.count)
-    append(bytes.span.bytes)
+    append(bytes.rawBytes)
   }
 }

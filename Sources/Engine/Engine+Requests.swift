@@ -49,7 +49,7 @@ extension Engine {
       if executed < batch.count {
         // Stopped on the way: what was not run is parsed again from its beginning.
         sessions[index].parser = RequestParser()
-        offset += batch.request(executed - 1).end
+        offset += Int(batch.request(executed - 1).end)
         break
       }
       offset += consumed

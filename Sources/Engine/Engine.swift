@@ -1,4 +1,4 @@
-public import RESP
+internal import RESP
 public import Sharding
 internal import Storage
 
@@ -77,7 +77,7 @@ public struct Engine: ~Copyable {
   /// Taken out while it is filled or run.
   var batch: RequestBatch? = RequestBatch()
   /// The current request's large arguments; empty but for requests that have some.
-  var large: [LargeArgument] = []
+  var large: [HeldBulk] = []
   let lookup = CommandLookup()
   let hot: [HotCommand]
   let hashSeed: Storage.HashSeed
@@ -118,7 +118,7 @@ public struct Engine: ~Copyable {
   let worker: Int
   let workers: Int
   /// Live sessions.
-  public private(set) var clientCount = 0
+  public internal(set) var clientCount = 0
   /// What the server tells of the process.
   public var process = ProcessFigures()
   /// Where others leave messages for this engine.
@@ -130,9 +130,7 @@ public struct Engine: ~Copyable {
   public init(_ options: EngineOptions) throws(EngineOutOfMemory) {
     hashSeed = Storage.HashSeed(options.hashSeed.0, options.hashSeed.1)
     sessions = Slab<Session>()
-    do throws(OutOfMemory) { keyspace = try Keyspace(seed: hashSeed) } catch {
-      throw EngineOutOfMemory()
-    }
+    keyspace = try Self.keyspace(hashSeed, options)
     hot = CommandTable.all.map(HotCommand.init)
     clock = options.clock
     settings = options.settings
@@ -144,14 +142,23 @@ public struct Engine: ~Copyable {
     workers = options.workers
     mailbox = options.mailbox
     applySettings()
-    for slot in 0..<HashSlot.count {
-      guard let owner = map.owner(of: HashSlot(UInt16(slot))) else { continue }
-      if let local = shards.firstIndex(where: { $0.id == owner }) {
-        do throws(OutOfMemory) { try keyspace.own(slot, by: Int32(local)) } catch {
-          throw EngineOutOfMemory()
+  }
+
+  /// A keyspace whose shards own, empty, what the map gives them.
+  private static func keyspace(
+    _ seed: Storage.HashSeed, _ options: EngineOptions
+  ) throws(EngineOutOfMemory) -> Keyspace {
+    var local: [ShardID: Int32] = [:]
+    for (index, shard) in options.shards.enumerated() { local[shard.id] = Int32(index) }
+    do throws(OutOfMemory) {
+      var keyspace = try Keyspace(seed: seed)
+      for slot in 0..<HashSlot.count {
+        if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
+          try keyspace.own(slot, by: shard)
         }
       }
-    }
+      return keyspace
+    } catch { throw EngineOutOfMemory() }
   }
 
   /// Tells the time at the top of a turn, in Unix microseconds.

@@ -29,10 +29,44 @@ struct Replies: ~Copyable, ReplySink {
     queue.append(bytes)
   }
 
+  /// Appends a text as a verbatim string (RESP3) or bulk (RESP2).
+  mutating func verbatim(text: String) {
+    let bytes = Array(text.utf8)
+    verbatim(bytes.rawBytes, version)
+  }
+
+  /// Appends bytes as a bulk.
+  mutating func bulk(bytes: [UInt8]) { bulk(bytes.rawBytes) }
+
   /// Appends a whole text, as it is.
   mutating func append(text: String) {
     let bytes = Array(text.utf8)
     reserve(bytes.count)
-    append(bytes.span.bytes)
+    append(bytes.rawBytes)
+  }
+}
+
+extension Replies {
+  /// Appends a string value as a bulk.
+  @inline(__always)
+  mutating func value(of entry: EntryRef, in keyspace: borrowing Keyspace) {
+    if keyspace.encoding(of: entry) == .integer {
+      bulk(integer: keyspace.integer(of: entry))
+    } else {
+      bulk(keyspace.bytes(of: entry))
+    }
+  }
+
+  /// Appends a key as a bulk.
+  mutating func key(of entry: EntryRef, in keyspace: borrowing Keyspace) {
+    bulk(keyspace.key(of: entry))
+  }
+}
+
+extension Array where Element == UInt8 {
+  /// The elements as bytes, lent.
+  var rawBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe span.bytes }
   }
 }

@@ -29,7 +29,7 @@ struct Session: ~Copyable {
   /// Replies that were not sent yet.
   var output = OutputQueue()
   /// Bulks of the arriving request that lie in allocations of their own.
-  var large: [LargeArgument] = []
+  var large: [HeldBulk] = []
   /// Wishes that the server has to carry out.
   var wish: Wish = []
   /// Unix milliseconds of connection and of the last request.
@@ -97,14 +97,4 @@ struct Session: ~Copyable {
     /// Its bytes go straight into a large argument.
     static let direct = Wish(rawValue: 16)
   }
-}
-
-/// The large arguments of the request that is arriving or waits to be run, in the order in which they came.
-///
-/// A class a bulk of 32 KiB and more, because there may be any number of them in one MSET; far from the way of ordinary commands.
-final class LargeArgument {
-  /// The bulk; nil once a command has taken it over.
-  var value: LargeValue?
-
-  init(_ value: consuming LargeValue) { self.value = consume value }
 }

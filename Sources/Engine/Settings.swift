@@ -58,7 +58,7 @@ struct Setting: Sendable {
   let set: @Sendable (inout Settings, String) throws(SettingError) -> Void
 
   private static func number(
-    _ name: String, _ path: WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>,
+    _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>,
     isMutable: Bool = true
   ) -> Setting {
     Setting(
@@ -73,7 +73,7 @@ struct Setting: Sendable {
   }
 
   private static func bytes(
-    _ name: String, _ path: WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>
+    _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>
   ) -> Setting {
     Setting(
       name: name, isMutable: true, get: { String($0[keyPath: path]) },
@@ -87,7 +87,7 @@ struct Setting: Sendable {
   }
 
   private static func text(
-    _ name: String, _ path: WritableKeyPath<Settings, String> & Sendable, isMutable: Bool = false
+    _ name: String, _ path: any WritableKeyPath<Settings, String> & Sendable, isMutable: Bool = false
   ) -> Setting {
     Setting(
       name: name, isMutable: isMutable, get: { $0[keyPath: path] },

@@ -33,6 +33,8 @@ public struct RequestSpan: Sendable, Equatable {
   public var byteCount: Int32
   /// Whether its arguments lie in the batch's own bytes, because it came as a line of text, whose quotes had to be taken away.
   public var isInline: Bool
+  /// Where it ends among the parsed bytes: with it, everything before is done with.
+  public var end: Int32 = 0
 
   /// A request of no arguments.
   @inlinable

@@ -65,6 +65,7 @@ private func parseCommon(
       firstArgument: Int32(truncatingIfNeeded: firstArgument),
       argumentCount: Int32(truncatingIfNeeded: count),
       byteCount: Int32(truncatingIfNeeded: position &- request))
+    requests[requestCount].end = Int32(truncatingIfNeeded: position)
     requestCount &+= 1
     firstArgument = lastArgument
     request = position

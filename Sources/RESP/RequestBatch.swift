@@ -83,6 +83,11 @@ public struct RequestBatch: ~Copyable {
     if scratch.capacity > Self.keptArgumentCount { scratch = [] }
   }
 
+  /// The last request, if there is one, ends at that offset, or what is skipped behind it does.
+  mutating func endsLast(at offset: Int) {
+    if requestTotal > 0 { requests[requestTotal - 1].end = Int32(offset) }
+  }
+
   /// Adds a request; `shift` is added to the offsets of arguments that lie in the buffer. O(arguments).
   mutating func append(
     _ arguments: [ArgumentRange], shift: UInt32, byteCount: Int, isInline: Bool

@@ -85,6 +85,7 @@ public struct RequestParser: Sendable {
           return start
         }
         start += byteCount
+        batch.endsLast(at: start)
       } catch {
         self = RequestParser()
         if batch.count > 0 { return start }

@@ -167,5 +167,5 @@ struct Bucket {
   var isExtension: Bool { place & 16 != 0 }
 
   /// Whether the key has a time to live.
-  public var hasExpiry: Bool { entry.hasExpiry }
+  public var hasExpiry: Bool { entry.has(EntryShape.expiry) }
 }

@@ -62,6 +62,13 @@
     if start == end { removeAll() }
   }
 
+  /// Drops the last bytes.
+  public mutating func removeLast(_ count: Int) {
+    precondition(count >= 0 && count <= byteCount)
+    end -= count
+    if start == end { removeAll() }
+  }
+
   /// Drops all bytes, and the memory.
   public mutating func removeAll() {
     if let address { deallocate(address, capacity) }

@@ -89,7 +89,7 @@ extension Engine {
       prefix = next
     }
     reply.arrayHeader(min(wanted, entries.count))
-    for entry in entries.prefix(wanted) { reply.bulk(keyspace.key(of: entry)) }
+    for entry in entries.prefix(wanted) { replyKey(entry) }
     return .none
   }
 

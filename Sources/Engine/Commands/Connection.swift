@@ -1,4 +1,5 @@
 internal import RESP
+internal import Storage
 
 // The commands about the connection itself.
 
@@ -62,7 +63,7 @@ extension Engine {
       let left = call.count - 1 - i
       switch Word(call[i]) {
       case "AUTH" where left >= 2:
-        guard call[i + 1].equals("default") else {
+        guard Self.text(of: call[i + 1]) == "default" else {
           return failing("WRONGPASS invalid username-password pair or user is disabled.")
         }
         i += 3

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Storage
 
 extension Engine {
   /// Runs a command's handler: a `switch`, because a jump table costs 2 ns where closures cost a retain and a release (DESIGN §8).

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Storage
 
 // COMMAND: what this server knows of its commands, in the form of Redis 7.
 
@@ -111,7 +112,7 @@ extension Engine {
         names = []
         for command in CommandTable.all {
           let name = Array(command.name.utf8)
-          if Glob.matches(call[4], name.span.bytes, ignoringCase: true) { names.append(command) }
+          if Glob.matches(call[4], name.rawBytes, ignoringCase: true) { names.append(command) }
         }
       default: return syntaxError()
       }

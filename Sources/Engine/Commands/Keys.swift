@@ -142,7 +142,7 @@ extension Engine {
         expire(slot, entry)
         continue
       }
-      reply.bulk(keyspace.key(of: entry))
+      replyKey(entry)
       return .none
     }
     replyNull()

@@ -67,7 +67,7 @@ extension Engine {
     reply.arrayHeader(2)
     reply.bulk(text: String(next))
     reply.arrayHeader(keys.count)
-    for key in keys { reply.bulk(array: key) }
+    for key in keys { reply.bulk(bytes: key) }
     return .none
   }
 

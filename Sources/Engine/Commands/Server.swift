@@ -1,4 +1,5 @@
 internal import RESP
+internal import Storage
 
 // The commands about the server: settings, time, the end.
 
@@ -9,7 +10,7 @@ extension Engine {
     for setting in Setting.all {
       let name = Array(setting.name.utf8)
       for i in 2..<call.count
-      where Glob.matches(call[i], name.span.bytes, ignoringCase: true) {
+      where Glob.matches(call[i], name.rawBytes, ignoringCase: true) {
         found.append((setting.name, setting.get(settings)))
         break
       }
