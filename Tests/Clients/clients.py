@@ -299,8 +299,7 @@ def a_directory_has_one_server(options):
 def a_directory_is_free_after_a_crash(options):
     with tempfile.TemporaryDirectory(prefix="tern-rig-") as directory:
         tern = Tern(options, 1, directory=directory)
-        tern.process.kill()
-        tern.process.wait()
+        tern.kill()
         with Tern(options, 1, directory=directory, port=tern.port) as again, again.shard() as c:
             expect_equal(c.ask("SET", "k", "v"), b"OK", "SET after a crash")
 

@@ -220,15 +220,10 @@ def play_raw(pair, data):
     return found
 
 
-def both_servers(options):
-    return rig.Redis(), rig.Tern(options, 1)
-
-
 @rig.test
 def every_raw_case(options):
     """Protocol errors and inline commands: the listed cases, then mutations of valid requests."""
-    redis, tern = both_servers(options)
-    with redis, tern:
+    with rig.Redis() as redis, rig.Tern(options) as tern:
         pair, r = Pair(redis, tern), random.Random(options.seed)
         cases = RAW + [draw_raw(r) for _ in range(options.raw)]
         wrong = []
@@ -242,8 +237,7 @@ def every_raw_case(options):
 
 @rig.test(seconds=3000)
 def random_commands(options):
-    redis, tern = both_servers(options)
-    with redis, tern:
+    with rig.Redis() as redis, rig.Tern(options) as tern:
         pair, end = Pair(redis, tern), time.monotonic() + options.seconds
         number, done = options.round or 0, 0
         while done < options.commands if options.commands else time.monotonic() < end:

@@ -11,6 +11,7 @@ end with SIGTERM, and must then exit with 0: a crash fails the test that it happ
 """
 
 import argparse
+import ctypes
 import fnmatch
 import os
 import random
@@ -62,12 +63,21 @@ def free_ports(count):
     raise Failed("no free ports")
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent():
+    """In a child: no server outlives its rig, however that ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Process:
     """A server process whose output is kept line by line."""
 
     def __init__(self, command, directory=None):
         self.command, self.lines, self._changed = command, [], threading.Condition()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, preexec_fn=_end_with_parent)
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -95,11 +105,14 @@ class Process:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            Process.kill(self)
             raise Failed(f"{self.command[0]} did not end within {seconds} s\n{self.log()}") from None
         self._reader.join(5)
         return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def log(self, last=30):
         lines = [line for line in self.lines if line is not None][-last:]
@@ -140,8 +153,7 @@ class Tern(Process):
         return Connection(self.port + number, **more)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        super().kill()
         self._remove()
 
     def stop(self):
@@ -201,8 +213,7 @@ class Redis(Process):
         return Connection(self.port, **more)
 
     def stop(self):
-        self.process.kill()
-        self.process.wait()
+        self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
@@ -278,4 +289,4 @@ def main(parser):
             text = "".join(traceback.format_exception(error, limit=-3))
             print("".join(f"    {line}\n" for line in text.splitlines()), flush=True)
     print(f"{passed} passed, {failed} failed", flush=True)
-    os._exit(1 if failed or not passed else 0)
+    sys.exit(1 if failed or not passed else 0)
