@@ -36,11 +36,13 @@ let package = Package(
       name: "Server", dependencies: ["Engine", "RESP", "Sharding", "Storage", "Reactor", "CLinux"],
       swiftSettings: safe),
     .target(
-      name: "Tern", dependencies: ["Server", "Engine", "Sharding", "Storage"], swiftSettings: safe),
+      name: "Tern", dependencies: ["Server", "Engine", "RESP", "Sharding", "Storage"],
+      swiftSettings: safe),
     .executableTarget(
       name: "TernCommand",
       dependencies: [
-        "Tern", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Tern", "Server", "Reactor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: safe),
     .testTarget(
       name: "RESPTests", dependencies: ["RESP"], exclude: ["Corpus"], swiftSettings: strict),

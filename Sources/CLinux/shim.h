@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -198,5 +199,16 @@ static inline int64_t tern_unix_microseconds(void) {
   struct timespec time;
   clock_gettime(CLOCK_REALTIME, &time);
   return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+/// Gives a thread a name of at most 15 bytes.
+static inline void tern_name_thread(unsigned long thread, const char *name) {
+  pthread_setname_np((pthread_t)thread, name);
+}
+/// Microseconds of CPU that the process has used.
+static inline void tern_process_microseconds(int64_t *user, int64_t *system) {
+  long usage[32] = {0}; // struct rusage, whose name Swift sees in two versions: user seconds, microseconds, system seconds, microseconds, …
+  syscall(SYS_getrusage, 0, usage);
+  *user = (int64_t)usage[0] * 1000000 + usage[1];
+  *system = (int64_t)usage[2] * 1000000 + usage[3];
 }
 #endif

@@ -64,7 +64,10 @@ public struct EngineOptions: Sendable {
 }
 
 /// No memory could be had for an engine.
-public struct EngineOutOfMemory: Error {}
+public struct EngineOutOfMemory: Error {
+  /// There is nothing more to say.
+  public init() {}
+}
 
 /// A worker's shards and sessions. See the top of this file.
 public struct Engine: ~Copyable {

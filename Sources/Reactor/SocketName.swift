@@ -19,7 +19,7 @@ public enum SocketName {
     if !bytes.isEmpty {
       _ = bytes.withUnsafeBytes {
         Glibc.send(
-          fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue) | Int32(MSG_DONTWAIT.rawValue))
+          fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
       }
     }
     _ = Glibc.close(fileDescriptor)

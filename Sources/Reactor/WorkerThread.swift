@@ -25,7 +25,7 @@ public enum WorkerThread {
       start.release()
       throw ReactorError("starting a thread", errno: code)
     }
-    pthread_setname_np(thread, String(name.prefix(15)))
+    tern_name_thread(UInt(thread), String(name.prefix(15)))
     pthread_detach(thread)
   }
 

@@ -1,8 +1,7 @@
-internal import CLinux
 public import Engine
 internal import Glibc
 internal import Reactor
-public import Sharding
+internal import Sharding
 internal import Synchronization
 
 /// Why a cluster could not be started, in words for the one who started it.
@@ -91,7 +90,7 @@ public final class ClusterServer: Sendable {
     let map = topology.map
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
     for index in 0..<settings.workers {
-      var engine = EngineOptions(map: map, clock: MonotonicClock { UInt64(tern_monotonic()) })
+      var engine = EngineOptions(map: map, clock: MonotonicClock { SystemClock.monotonicNanoseconds })
       engine.worker = index
       engine.workers = settings.workers
       engine.hashSeed = (topology.hashSeed.first, topology.hashSeed.second)
@@ -145,7 +144,7 @@ public final class ClusterServer: Sendable {
     var figures = ProcessFigures()
     figures.processID = Int(getpid())
     figures.configurationFile = configurationFile
-    figures.startedAt = tern_unix_microseconds() / 1000
+    figures.startedAt = SystemClock.unixMicroseconds / 1000
     figures.runID = RandomBytes.hexadecimal(20)
     figures.executable = CommandLine.arguments.first ?? ""
     figures.systemByteCount = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))

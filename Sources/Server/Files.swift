@@ -16,7 +16,7 @@ enum Files {
 
   /// A file's whole content; nil if it cannot be read.
   static func bytes(of path: String) -> [UInt8]? {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
     var content: [UInt8] = []
@@ -35,7 +35,7 @@ enum Files {
   /// Replaces a file's content, wholly or not at all: a temporary file beside it, on disk before it takes the name.
   static func replace(_ path: String, with content: [UInt8]) throws(Failure) {
     let temporary = path + ".new"
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard file >= 0 else { throw failure("cannot create", temporary) }
     var offset = 0
     while offset < content.count {
@@ -52,7 +52,7 @@ enum Files {
     }
     let isSynced = fsync(file) == 0
     close(file)
-    guard isSynced, rename(temporary, path) == 0 else { throw failure("cannot replace", path) }
+    guard isSynced, unsafe rename(temporary, path) == 0 else { throw failure("cannot replace", path) }
     syncDirectory(of: path)
   }
 
@@ -60,7 +60,7 @@ enum Files {
   private static func syncDirectory(of path: String) {
     let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
       .joined(separator: "/")
-    let directory = open(parent.isEmpty ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let directory = unsafe open(parent.isEmpty ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     if directory >= 0 {
       fsync(directory)
       close(directory)
@@ -72,13 +72,13 @@ enum Files {
     var made = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
       made += made.isEmpty || made.hasSuffix("/") ? "\(part)" : "/\(part)"
-      if mkdir(made, 0o755) != 0, errno != EEXIST { throw failure("cannot make directory", made) }
+      if unsafe mkdir(made, 0o755) != 0, errno != EEXIST { throw failure("cannot make directory", made) }
     }
   }
 
   /// Locks a file for this process alone, as long as the descriptor is open; nil if another process has it.
   static func lock(_ path: String) throws(Failure) -> Int32? {
-    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard file >= 0 else { throw failure("cannot open", path) }
     if flock(file, LOCK_EX | LOCK_NB) == 0 { return file }
     close(file)

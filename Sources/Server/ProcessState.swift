@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Engine
 internal import Glibc
 internal import Reactor
@@ -88,11 +87,7 @@ final class ProcessState: Sendable {
 
   /// CPU seconds of the process.
   private static func cpu() -> (user: Double, system: Double) {
-    var usage = rusage()
-    unsafe getrusage(RUSAGE_SELF, &usage)
-    func seconds(_ time: timeval) -> Double {
-      Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000
-    }
-    return (seconds(usage.ru_utime), seconds(usage.ru_stime))
+    let spent = SystemClock.processMicroseconds
+    return (Double(spent.user) / 1_000_000, Double(spent.system) / 1_000_000)
   }
 }

@@ -1,4 +1,4 @@
-public import Engine
+internal import Engine
 internal import Reactor
 internal import Synchronization
 
@@ -7,9 +7,9 @@ internal import Synchronization
 ///
 /// Messages go out under the lock, so all mailboxes hold them in the order of their numbers. At most `limit` requests are under way,
 /// for which every mailbox has room: no send can fail, and none ever blocks.
-public final class Sequencer: Sendable {
+final class Sequencer: Sendable {
   /// Requests under way at once; each takes at most two places in a mailbox.
-  public static let limit = Mailbox.capacity / 4
+  static let limit = Mailbox.capacity / 4
 
   private struct UnderWay {
     var pending: PendingControl
@@ -27,7 +27,7 @@ public final class Sequencer: Sendable {
   private let state = Mutex(State())
 
   /// A sequencer without workers.
-  public init() {}
+  init() {}
 
   /// Adds a worker; all are there before the first request.
   func add(_ mailbox: Mailbox, _ wakeUp: WakeUp) {

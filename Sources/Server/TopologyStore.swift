@@ -41,7 +41,7 @@ struct TopologyStore {
     var shards: [ClusterShard] = []
     for number in 1...settings.shards {
       let bytes = RandomBytes.array(NodeID.byteCount)
-      guard let nodeID = NodeID(bytes.span.bytes) else {
+      guard let nodeID = unsafe NodeID(bytes.span.bytes) else {
         throw StartFailure("cannot make a node id")
       }
       shards.append(

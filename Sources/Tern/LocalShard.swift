@@ -1,5 +1,5 @@
 public import Engine
-public import RESP
+internal import RESP
 internal import Server
 internal import Sharding
 
@@ -26,7 +26,7 @@ public struct LocalShard: ~Copyable {
   ) throws(EngineOutOfMemory) {
     let id = ShardID(number: 1, generation: 1)
     let bytes = [UInt8](repeating: 0xA7, count: NodeID.byteCount)
-    guard let nodeID = NodeID(bytes.span.bytes),
+    guard let nodeID = unsafe NodeID(bytes.span.bytes),
       let address = EndpointAddress(host: "127.0.0.1", port: 7001)
     else { throw EngineOutOfMemory() }
     let shard = ClusterShard(id: id, nodeID: nodeID, address: address, epoch: ConfigEpoch(1))
@@ -59,7 +59,10 @@ public struct LocalShard: ~Copyable {
 
   /// The next replies to a client, as far as they lie in one piece; empty if there are none.
   @_lifetime(borrow self)
-  public func reply(to client: ClientID) -> RawSpan { engine.output(of: client) }
+  public func reply(to client: ClientID) -> RawSpan {
+    // The engine lends it for as long as it is not changed, and only this value can change it.
+    unsafe _overrideLifetime(engine.output(of: client), borrowing: self)
+  }
 
   /// So many bytes of the replies were taken.
   public mutating func replied(_ byteCount: Int, to client: ClientID) {
@@ -70,12 +73,15 @@ public struct LocalShard: ~Copyable {
   public mutating func takeReplies(to client: ClientID) -> [UInt8] {
     var replies: [UInt8] = []
     while true {
-      let piece = engine.output(of: client)
-      let count = piece.byteCount
+      let count = Self.copy(engine.output(of: client), to: &replies)
       if count == 0 { return replies }
-      for i in 0..<count { replies.append(piece.byte(at: i)) }
       engine.sent(count, of: client)
     }
+  }
+
+  private static func copy(_ bytes: RawSpan, to array: inout [UInt8]) -> Int {
+    for i in 0..<bytes.byteCount { array.append(bytes.byte(at: i)) }
+    return bytes.byteCount
   }
 
   /// One slice of housekeeping: expired keys and what was flushed. True if there is more to do at once.
