@@ -6,8 +6,10 @@ func decimal(_ value: Double) -> [UInt8] {
   if value.isInfinite { return Array((value < 0 ? "-inf" : "inf").utf8) }
   if value == 0 { return Array((value.sign == .minus ? "-0" : "0").utf8) }
   // Whole numbers up to 2^62 are written as integers.
-  if value.magnitude <= Double(Int64.max / 2), value == value.rounded(.towardZero) {
-    return Array(String(Int64(value)).utf8)
+  // (`Int64(exactly:)` and `rounded` call the C library's `trunc`, which is in libm.)
+  if value.magnitude <= Double(Int64.max / 2) {
+    let whole = Int64(value)
+    if Double(whole) == value { return Array(String(whole).utf8) }
   }
   let (digits, exponent) = shortestDigits(value.magnitude)
   var text: [UInt8] = value < 0 ? [UInt8(ascii: "-")] : []

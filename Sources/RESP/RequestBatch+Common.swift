@@ -48,8 +48,11 @@ private func parseCommon(
     var argument = firstArgument
     let lastArgument = argument &+ count
     while argument < lastArgument {
-      guard position &+ 8 <= end else { break requests }
-      let line = bytes.word(at: position)
+      // The last argument may be shorter than a word: then the last 8 bytes, those before it shifted out.
+      let line =
+        position &+ 8 <= end
+        ? bytes.word(at: position)
+        : bytes.word(at: end &- 8) >> UInt64(8 &* (position &+ 8 &- end))
       guard line & 0xFF == UInt64(UInt8(ascii: "$")) else { break requests }
       let (length, lineByteCount) = commonNumber(line)
       let payload = position &+ lineByteCount
