@@ -5,7 +5,7 @@ extension Keyspace {
     var total = TableFigures()
     for slot in 0..<Keyspace.tableCount {
       let table = tables[slot]
-      var audit = Audit(seed: seed)
+      var audit = Audit(hashing: state.pointee.hashing)
       if table.root != 0 {
         audit.walk(DirectoryWord(bits: table.root), depth: 0, level: 0, path: 0)
         precondition(audit.figures.keys > 0, "a table without keys")
@@ -51,11 +51,11 @@ extension TableFigures {
 
 /// What is found in one table.
 private struct Audit {
-  let seed: HashSeed
+  let hashing: Hashing
   var figures = TableFigures()
   var buckets = 0
 
-  init(seed: HashSeed) { self.seed = seed }
+  init(hashing: Hashing) { self.hashing = hashing }
 
   /// A word at that depth, on the way of the prefixes that begin with `path`.
   mutating func walk(_ word: DirectoryWord, depth: UInt64, level: Int, path: UInt64) {
@@ -136,7 +136,7 @@ private struct Audit {
         continue
       }
       let entry = Bucket.entry(word)
-      let hash = KeyHash(entry.keyBytes, seed: seed)
+      let hash = hashing.hash(entry)
       precondition(hash.tag == tag, "tag")
       precondition(segment.firstPrefix(hash.prefix) == path, "an entry in a wrong segment")
       let displacement = Bucket.displacement(word)

@@ -35,7 +35,7 @@ public struct KeyHash: Equatable, Sendable {
 
   /// A hash that is known already.
   @inlinable
-  init(bits: UInt64) { self.bits = bits }
+  package init(bits: UInt64) { self.bits = bits }
 
   /// The hash of `key`.
   @inlinable
@@ -80,6 +80,17 @@ public struct KeyHash: Equatable, Sendable {
 
   @usableFromInline
   static var prefixMask: UInt64 { ~0 << 25 }
+}
+
+/// How a keyspace hashes its entries again.
+struct Hashing {
+  let seed: HashSeed
+  /// All ones, but in tests.
+  var mask = ~(0 as UInt64)
+
+  func hash(_ entry: Entry) -> KeyHash {
+    KeyHash(bits: KeyHash(entry.keyBytes, seed: seed).bits & mask)
+  }
 }
 
 /// SipHash's four words.

@@ -56,7 +56,7 @@ public struct SlotStatistics: Sendable, Equatable {
 
 /// What there is once a keyspace.
 struct KeyspaceState {
-  let seed: HashSeed
+  var hashing: Hashing
   /// Figures by shard: index 0 is nobody's, shard s is at s + 1.
   var shards: UnsafeMutablePointer<TableFigures>
   var shardCapacity: Int
@@ -124,7 +124,8 @@ struct KeyspaceState {
     let stateAddress = UnsafeMutableRawPointer(tables + Keyspace.tableCount)
     stateAddress.bindMemory(to: KeyspaceState.self, capacity: 1).initialize(
       to: KeyspaceState(
-        seed: seed, shards: shards, shardCapacity: capacity, sums: BucketSums(parts.sums!),
+        hashing: Hashing(seed: seed), shards: shards, shardCapacity: capacity,
+        sums: BucketSums(parts.sums!),
         expiring: expiring, rebuild: RebuildSpace(parts.rebuild!)))
     return tables
   }
@@ -161,7 +162,10 @@ struct KeyspaceState {
   }
 
   /// The seed of all its hashes.
-  public var seed: HashSeed { state.pointee.seed }
+  public var seed: HashSeed { state.pointee.hashing.seed }
+
+  /// Blanks bits of all hashes, for tests of equal ones; before the first key. Callers blank theirs too.
+  package mutating func maskHashes(_ mask: UInt64) { state.pointee.hashing.mask = mask }
 
   /// A table's place; `slot` may be an open table's number.
   @inline(__always)

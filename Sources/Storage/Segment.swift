@@ -117,7 +117,7 @@ struct Gathering: ~Copyable {
   }
 
   /// Computes the hashes again, from the keys; entries ahead are on their way from memory meanwhile.
-  func hash(_ seed: HashSeed) {
+  func hash(_ hashing: Hashing) {
     let ahead = 24
     let count = entries.count
     guard let start = entries.baseAddress else { return }
@@ -125,7 +125,7 @@ struct Gathering: ~Copyable {
     for index in 0..<count {
       if index &+ ahead < count { tern_prefetch(Bucket.address(start[index &+ ahead].word)) }
       let entry = Bucket.entry(start[index].word)
-      start[index].prefixAndTag |= KeyHash(entry.keyBytes, seed: seed).prefix
+      start[index].prefixAndTag |= hashing.hash(entry).prefix
     }
   }
 
@@ -312,7 +312,7 @@ extension Keyspace {
     if isLargest && !path.canSplit { return false }
     var gathering = try Gathering(inside + outside, state.pointee.rebuild)
     gathering.add(old)
-    gathering.hash(seed)
+    gathering.hash(state.pointee.hashing)
     let entries = UnsafeBufferPointer(gathering.entries)
     if !isLargest {
       let new = try NewSegment(
@@ -359,7 +359,7 @@ extension Keyspace {
           var gathering = try Gathering(all, state.pointee.rebuild)
           gathering.add(old)
           gathering.add(buddy)
-          gathering.hash(seed)
+          gathering.hash(state.pointee.hashing)
           let new = try NewSegment(
             UnsafeBufferPointer(gathering.entries), depth: old.depth - 1,
             smallest: SegmentSize.fitting(all))
@@ -375,7 +375,7 @@ extension Keyspace {
       guard smallest < old.bucketCount else { return }
       var gathering = try Gathering(own.inside + own.outside, state.pointee.rebuild)
       gathering.add(old)
-      gathering.hash(seed)
+      gathering.hash(state.pointee.hashing)
       let new = try NewSegment(
         UnsafeBufferPointer(gathering.entries), depth: old.depth, smallest: smallest)
       path.replace(with: new.word)

@@ -33,7 +33,9 @@
     for index in 0..<placeCount where links[Int(index)] == Slab.occupied {
       (blocks[Int(index) >> Slab.blockLog] + (Int(index) & 63)).deinitialize(count: 1)
     }
-    for block in 0..<Int(placeCount) >> Slab.blockLog { deallocate(blocks[block], Slab.blockByteCount) }
+    for block in 0..<Int(placeCount) >> Slab.blockLog {
+      deallocate(blocks[block], Slab.blockByteCount)
+    }
     deallocate(blocks, Slab.blocksByteCount(blockCapacity))
     deallocate(links, Slab.linksByteCount(blockCapacity))
   }

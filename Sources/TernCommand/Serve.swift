@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Glibc
 internal import Reactor
 internal import Server
 
@@ -31,10 +30,10 @@ struct Serve: AsyncParsableCommand {
   var cpus: String?
 
   func run() async throws {
-    do {
+    do throws(StartFailure) {
       try await serve()
-    } catch let failure as StartFailure {
-      Self.say("tern: \(failure)", to: stderr)
+    } catch {
+      Self.say("tern: \(error)", to: Self.errors)
       throw ExitCode(1)
     }
   }
@@ -51,13 +50,13 @@ struct Serve: AsyncParsableCommand {
     }
     let server = try await ClusterServer.start(
       settings.values, configurationFile: configFile ?? "",
-      report: { line in Self.say(line, to: stderr) },
+      report: { line in Self.say(line, to: Self.errors) },
       shutdownRequested: { WorkerThread.requestTermination() })
     for endpoint in server.endpoints {
-      Self.say("\(endpoint.name) \(endpoint.address):\(endpoint.port)", to: stdout)
+      Self.say("\(endpoint.name) \(endpoint.address):\(endpoint.port)", to: Self.output)
     }
-    Self.say("back-end \(server.backend), \(server.settings.workers) workers", to: stdout)
-    Self.say("ready", to: stdout)
+    Self.say("back-end \(server.backend), \(server.settings.workers) workers", to: Self.output)
+    Self.say("ready", to: Self.output)
     await Self.termination()
     await server.stop()
   }
@@ -70,7 +69,7 @@ struct Serve: AsyncParsableCommand {
           continuation.resume()
         }
       } catch {
-        say("tern: \(error)", to: stderr)
+        say("tern: \(error)", to: errors)
         continuation.resume()
       }
     }
@@ -81,6 +80,6 @@ struct Serve: AsyncParsableCommand {
     Standard.write(line + "\n", to: file)
   }
 
-  private static let stdout: Int32 = 1
-  private static let stderr: Int32 = 2
+  private static let output: Int32 = 1
+  private static let errors: Int32 = 2
 }

@@ -1,5 +1,7 @@
+// The program's start. Termination signals are held before any other thread exists, so that all inherit it; one thread waits for them.
+
+internal import ArgumentParser
 internal import Reactor
 
-// Termination signals are held before any other thread exists, so that all inherit it; one thread waits for them.
 WorkerThread.holdTerminationSignals()
-await TernCommand.main()
+await TernCommand.main(nil)
