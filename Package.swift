@@ -41,7 +41,7 @@ let package = Package(
     .executableTarget(
       name: "TernCommand",
       dependencies: [
-        "Tern", "Server", "Reactor",
+        "Tern", "Server", "Engine", "Reactor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: safe),
     .testTarget(
