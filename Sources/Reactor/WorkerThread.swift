@@ -31,28 +31,4 @@ public enum WorkerThread {
 
   /// The calling thread, as a number to compare.
   public static var current: UInt { UInt(pthread_self()) }
-
-  /// Has SIGTERM and SIGINT wait for `nextTermination` instead of ending the process, on this thread and those that it starts from now on;
-  /// and SIGPIPE ignored.
-  public static func holdTerminationSignals() {
-    var set = sigset_t()
-    sigemptyset(&set)
-    sigaddset(&set, SIGTERM)
-    sigaddset(&set, SIGINT)
-    pthread_sigmask(SIG_BLOCK, &set, nil)
-    signal(SIGPIPE, SIG_IGN)
-  }
-
-  /// Waits for SIGTERM or SIGINT.
-  public static func waitForTermination() {
-    var set = sigset_t()
-    sigemptyset(&set)
-    sigaddset(&set, SIGTERM)
-    sigaddset(&set, SIGINT)
-    var signal: Int32 = 0
-    while sigwait(&set, &signal) != 0 {}
-  }
-
-  /// Ends `waitForTermination`, as SIGTERM from outside would.
-  public static func requestTermination() { kill(getpid(), SIGTERM) }
 }

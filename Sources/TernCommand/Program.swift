@@ -4,9 +4,9 @@ internal import Reactor
 /// The program's start.
 @main
 enum Program {
-  /// Holds termination signals before any other thread exists, so that all inherit it; one thread waits for them.
-  @MainActor static func main() async {
-    WorkerThread.holdTerminationSignals()
+  /// Takes the termination signals over first, so that none is lost while the cluster starts.
+  static func main() async {
+    Termination.hold()
     await TernCommand.main()
   }
 }

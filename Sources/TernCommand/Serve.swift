@@ -52,7 +52,7 @@ struct Serve: AsyncParsableCommand {
     let server = try await ClusterServer.start(
       settings.values, configurationFile: configFile ?? "",
       report: { line in Self.say(line, to: Self.errors) },
-      shutdownRequested: { WorkerThread.requestTermination() })
+      shutdownRequested: { Termination.request() })
     for endpoint in server.endpoints {
       Self.say("\(endpoint.name) \(endpoint.address):\(endpoint.port)", to: Self.output)
     }
@@ -66,7 +66,7 @@ struct Serve: AsyncParsableCommand {
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       do {
         try WorkerThread.start(named: "tern-signals") {
-          WorkerThread.waitForTermination()
+          Termination.wait()
           continuation.resume()
         }
       } catch {
