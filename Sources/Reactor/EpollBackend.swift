@@ -172,7 +172,8 @@ struct EpollBackend: ~Copyable {
         core.pointee.events.append(
           Event(.filled, id, tag: connection.pointee.tag, byteCount: count))
       } else {
-        core.pointee.received(id, connection, at: UnsafeRawPointer(arena + arenaUsed), byteCount: count)
+        core.pointee.received(
+          id, connection, at: UnsafeRawPointer(arena + arenaUsed), byteCount: count)
         // A cache line's beginning for each, so that what follows a request is never written while it is read.
         arenaUsed += (count + 63) & ~63
       }
