@@ -232,7 +232,7 @@ struct EpollBackend: ~Copyable {
   // MARK: listeners
 
   private mutating func watchListeners() {
-    if !hasIdleListener || !core.pointee.mayAcceptAgain() { return }
+    guard core.pointee.mayAcceptAgain(), hasIdleListener else { return }
     hasIdleListener = false
     for place in 0..<core.pointee.listeners.count {
       let listener = core.pointee.listeners[place]
