@@ -216,7 +216,7 @@ struct UringBackend: ~Copyable {
   }
 
   private mutating func armListeners() {
-    if !hasIdleListener || !core.pointee.mayAcceptAgain() { return }
+    guard core.pointee.mayAcceptAgain(), hasIdleListener else { return }
     hasIdleListener = false
     for place in 0..<core.pointee.listeners.count {
       let listener = core.pointee.listeners[place]
