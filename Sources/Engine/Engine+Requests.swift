@@ -24,7 +24,7 @@ struct Plan {
 extension Engine {
   /// Runs the whole requests at the beginning of `bytes`, one batch after the other, until there are no more or the session is stopped.
   /// Returns how many bytes are done with.
-  mutating func run(_ bytes: RawSpan, of index: Int32) -> Int {
+  mutating func run(_ bytes: RawSpan, of index: Int32, _ foresight: Foresight = .none) -> Int {
     guard var batch = self.batch.take() else { return 0 }
     current = index
     swap(&reply.queue, &sessions[index].output)
@@ -45,7 +45,7 @@ extension Engine {
         break
       }
       if !sessions[index].large.isEmpty { swap(&large, &sessions[index].large) }
-      let executed = execute(batch, rest)
+      let executed = execute(batch, rest, offset == 0 ? foresight : .none)
       if executed < batch.count {
         // Stopped on the way: what was not run is parsed again from its beginning.
         sessions[index].parser = RequestParser()
@@ -67,11 +67,13 @@ extension Engine {
   }
 
   /// Runs a batch's requests in order, and says how many were run: all, unless the session was stopped by one of them.
-  private mutating func execute(_ batch: borrowing RequestBatch, _ bytes: RawSpan) -> Int {
+  private mutating func execute(
+    _ batch: borrowing RequestBatch, _ bytes: RawSpan, _ foresight: Foresight
+  ) -> Int {
     let count = batch.count
     var plans = InlineArray<16, Plan>(repeating: Plan())
     for i in 0..<count {
-      plans[i] = plan(batch.arguments(of: i, in: bytes))
+      plans[i] = plan(batch.arguments(of: i, in: bytes), i == 0 ? foresight : .none)
       if count > 1, plans[i].slot >= 0 {
         keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
       }
@@ -94,7 +96,7 @@ extension Engine {
 
   /// Which command it is, and where its first key is. Reads nothing but the request.
   @inline(__always)
-  private func plan(_ arguments: Arguments) -> Plan {
+  private func plan(_ arguments: Arguments, _ foresight: Foresight) -> Plan {
     var plan = Plan()
     guard let id = lookup.command(arguments[0]) else {
       plan.problem = .unknownCommand
@@ -118,6 +120,12 @@ extension Engine {
     }
     if known.firstKey > 0 {
       let key = arguments[Int(known.firstKey)]
+      // An inline request, or empty lines before it, are not foreseen.
+      if foresight.client >= 0, known.firstKey == 1, key.byteCount == foresight.keyByteCount {
+        plan.slot = foresight.slot
+        plan.hash = foresight.hash
+        return plan
+      }
       plan.slot = Int32(HashSlot.of(key).index)
       plan.hash = KeyHash(key, seed: hashSeed)
     }

@@ -77,6 +77,8 @@ public struct Engine: ~Copyable {
   var reply = Replies()
   /// The client whose requests are run.
   var current: Int32 = -1
+  /// What is known of the bytes that are about to be received, by their place in the group.
+  var foresights = InlineArray<16, Foresight>(repeating: Foresight.none)
   /// Taken out while it is filled or run.
   var batch: RequestBatch? = RequestBatch()
   /// The current request's large arguments; empty but for requests that have some.

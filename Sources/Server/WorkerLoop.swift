@@ -95,7 +95,7 @@ struct WorkerLoop: ~Copyable {
     now = SystemClock.unixMicroseconds
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
-    for place in 0..<count { handle(reactor.event(place)) }
+    handleAll(count)
     if now >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
@@ -117,11 +117,42 @@ struct WorkerLoop: ~Copyable {
 
   // MARK: events
 
+  /// Handles a turn's events in order, in groups whose keys are prefetched together.
   @inline(__always)
-  private mutating func handle(_ event: Event) {
+  private mutating func handleAll(_ count: Int) {
+    var place = 0
+    while place < count {
+      let end = min(place + Engine.foresightLimit, count)
+      let first = place
+      let isGroup = end - first > 1
+      if isGroup {
+        for i in first..<end {
+          let event = reactor.peek(i)
+          if event.kind == .received { Self.foresee(event, at: i - first, reactor, &engine) }
+        }
+        engine.prefetchForeseen(end - first)
+      }
+      while place < end {
+        handle(reactor.event(place), foreseenAt: isGroup ? place - first : -1)
+        place += 1
+      }
+    }
+  }
+
+  @inline(__always)
+  private static func foresee(
+    _ event: Event, at place: Int, _ reactor: borrowing Reactor, _ engine: inout Engine
+  ) {
+    engine.foresee(
+      reactor.bytes(of: event), from: ClientID(index: Int32(truncatingIfNeeded: event.tag)),
+      at: place)
+  }
+
+  @inline(__always)
+  private mutating func handle(_ event: Event, foreseenAt place: Int = -1) {
     let client = ClientID(index: Int32(truncatingIfNeeded: event.tag))
     switch event.kind {
-    case .received: Self.receive(event, client, reactor, &engine)
+    case .received: Self.receive(event, client, place, reactor, &engine)
     case .sent: engine.sent(event.byteCount, of: client)
     case .accepted: accept(event)
     case .filled:
@@ -146,9 +177,10 @@ struct WorkerLoop: ~Copyable {
   /// The reactor lends the bytes while the engine runs them: two borrowings that only separate parameters show to be apart.
   @inline(__always)
   private static func receive(
-    _ event: Event, _ client: ClientID, _ reactor: borrowing Reactor, _ engine: inout Engine
+    _ event: Event, _ client: ClientID, _ place: Int, _ reactor: borrowing Reactor,
+    _ engine: inout Engine
   ) {
-    engine.receive(reactor.bytes(of: event), from: client)
+    engine.receive(reactor.bytes(of: event), from: client, foreseenAt: place)
   }
 
   private mutating func accept(_ event: Event) {

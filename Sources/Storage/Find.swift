@@ -19,6 +19,9 @@ extension Keyspace {
   /// The longest string with the encoding `embstr`.
   public static var embeddedLimit: Int { 44 }
 
+  /// The hint before the first: the slot's own line will be read soon.
+  public func prefetchTable(_ slot: Int) { tern_prefetch(table(slot)) }
+
   /// First hint: the line of the key's home bucket will be read soon.
   public func prefetchBucket(_ slot: Int, _ hash: KeyHash) {
     let root = DirectoryWord(bits: table(slot).pointee.root)
