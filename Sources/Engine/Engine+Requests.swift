@@ -74,11 +74,15 @@ extension Engine {
     var plans = InlineArray<16, Plan>(repeating: Plan())
     for i in 0..<count {
       plans[i] = plan(batch.arguments(of: i, in: bytes), i == 0 ? foresight : .none)
-      if count > 1, plans[i].slot >= 0 {
-        keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
-      }
+      if count > 1, plans[i].slot >= 0 { keyspace.prefetchTable(Int(plans[i].slot)) }
     }
     if count > 1 {
+      for i in 0..<count where plans[i].slot >= 0 {
+        keyspace.prefetchDirectory(Int(plans[i].slot), plans[i].hash)
+      }
+      for i in 0..<count where plans[i].slot >= 0 {
+        keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
+      }
       for i in 0..<count where plans[i].slot >= 0 {
         keyspace.prefetchEntry(Int(plans[i].slot), plans[i].hash)
       }

@@ -42,6 +42,9 @@ extension Engine {
   /// Second and third stage, for the whole group.
   public mutating func prefetchForeseen(_ count: Int) {
     for i in 0..<count where foresights[i].client >= 0 {
+      keyspace.prefetchDirectory(Int(foresights[i].slot), foresights[i].hash)
+    }
+    for i in 0..<count where foresights[i].client >= 0 {
       keyspace.prefetchBucket(Int(foresights[i].slot), foresights[i].hash)
     }
     for i in 0..<count where foresights[i].client >= 0 {

@@ -22,6 +22,14 @@ extension Keyspace {
   /// The hint before the first: the slot's own line will be read soon.
   public func prefetchTable(_ slot: Int) { tern_prefetch(table(slot)) }
 
+  /// The hint between, when the slot's line has come: in a large table the place of the key's directory page will be read soon.
+  public func prefetchDirectory(_ slot: Int, _ hash: KeyHash) {
+    let root = DirectoryWord(bits: table(slot).pointee.root)
+    if root.isPage {
+      tern_prefetch(root.page + Int(truncatingIfNeeded: hash.prefix &>> (64 &- root.depth)))
+    }
+  }
+
   /// First hint: the line of the key's home bucket will be read soon.
   public func prefetchBucket(_ slot: Int, _ hash: KeyHash) {
     let root = DirectoryWord(bits: table(slot).pointee.root)
