@@ -88,9 +88,10 @@ public final class ClusterServer: Sendable {
     let sequencer = Sequencer()
     let life = Life(workers: settings.workers)
     let map = topology.map
+    let clock = Self.clock()
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
     for index in 0..<settings.workers {
-      var engine = EngineOptions(map: map, clock: MonotonicClock { SystemClock.monotonicNanoseconds })
+      var engine = EngineOptions(map: map, clock: clock)
       engine.worker = index
       engine.workers = settings.workers
       engine.hashSeed = (topology.hashSeed.first, topology.hashSeed.second)
@@ -128,6 +129,14 @@ public final class ClusterServer: Sendable {
     sequencer.drainAll()
     await life.over()
     Files.unlock(lock)
+  }
+
+  /// What commands are timed with: the time-stamp counter if the kernel uses it as its own clock, else the kernel's clock.
+  private static func clock() -> MonotonicClock {
+    let source = Files.read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    return SystemClock.calibrate(trusted: source?.hasPrefix("tsc") ?? false)
+      ? MonotonicClock { SystemClock.stampNanoseconds }
+      : MonotonicClock { SystemClock.monotonicNanoseconds }
   }
 
   private static func lockDirectory(_ directory: String) throws(StartFailure) -> Int32 {
