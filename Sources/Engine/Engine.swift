@@ -119,6 +119,8 @@ public struct Engine: ~Copyable {
   var appliedControls: [(number: UInt64, request: ControlRequest)] = []
   var random: Draw
   var expiryCursor = ExpiryCursor()
+  /// What the sweep may still look at before the next tick.
+  var sweepUnits = 0
   var nextClientNumber: UInt64 = 0
   let worker: Int
   let workers: Int
