@@ -136,7 +136,7 @@ private struct Audit {
         continue
       }
       let entry = Bucket.entry(word)
-      let hash = hashing.hash(entry)
+      let hash = hashing.hash(entry.keyBytes)
       precondition(hash.tag == tag, "tag")
       precondition(segment.firstPrefix(hash.prefix) == path, "an entry in a wrong segment")
       let displacement = Bucket.displacement(word)

@@ -164,8 +164,12 @@ struct KeyspaceState {
   /// The seed of all its hashes.
   public var seed: HashSeed { state.pointee.hashing.seed }
 
-  /// Blanks bits of all hashes, for tests of equal ones; before the first key. Callers blank theirs too.
-  package mutating func maskHashes(_ mask: UInt64) { state.pointee.hashing.mask = mask }
+  /// For tests, before the first key: blanks bits of all hashes, and takes them from the keys' first 8 bytes. Callers
+  /// do the same.
+  package mutating func forceHashes(mask: UInt64, readKeys: Bool) {
+    state.pointee.hashing.mask = mask
+    state.pointee.hashing.readsKeys = readKeys
+  }
 
   /// A table's place; `slot` may be an open table's number.
   @inline(__always)
