@@ -61,13 +61,8 @@ struct GatheredEntry {
 /// Room for the entries of a segment while it is rebuilt.
 struct RebuildSpace {
   static var capacity: Int { 320 }
-  static var byteCount: Int { SizeClass.bytes(capacity * MemoryLayout<GatheredEntry>.stride) }
 
   let entries: UnsafeMutablePointer<GatheredEntry>
-
-  init(_ memory: UnsafeMutableRawPointer) {
-    entries = memory.bindMemory(to: GatheredEntry.self, capacity: RebuildSpace.capacity)
-  }
 }
 
 /// Entries that were gathered from segments.

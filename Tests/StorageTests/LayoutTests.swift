@@ -106,6 +106,20 @@ import Testing
     #expect(bucket.passed == 255)
   }
 
+  @Test func threadHasAnArenaOfItsOwn() throws {
+    let arena = try Arena.bindThisThread()
+    var number: UInt32 = 0
+    var size = 4
+    #expect(mallctl("thread.arena", &number, &size, nil, 0) == 0)
+    #expect(number == arena.number && number > 0)
+    let memory = try allocate(64)
+    var of: UInt32 = 0
+    var pointer: UnsafeMutableRawPointer? = memory
+    #expect(mallctl("arenas.lookup", &of, &size, &pointer, 8) == 0)
+    #expect(of == arena.number)
+    deallocate(memory, 64)
+  }
+
   /// Every pair of neighbouring tags: a match must not make its neighbour look like one.
   @Test func tagComparisonIsExact() throws {
     let bucket = Bucket(try allocateZeroedLines(64))

@@ -12,13 +12,13 @@ import Testing
     }
     let none = keyspace.take(5) == nil
     #expect(none)
-    try keyspace.own(5, by: 3)
-    try keyspace.own(6, by: 900)
+    keyspace.own(5, by: 3)
+    keyspace.own(6, by: 900)
     let owner = keyspace.owner(of: 6)
     #expect(owner == 900)
     try keyspace.set(5, bytes("a"), bytes("b"), expiry: .at(9))
     try keyspace.set(6, bytes("a"), bytes("b"))
-    let counts = [3, 900, 4, -1, 100_000].map { keyspace.keyCount(ofShard: $0) }
+    let counts = [3, 900, 4, -1, 16384].map { keyspace.keyCount(ofShard: $0) }
     #expect(counts == [1, 1, 0, 0, 0])
     let expiring = keyspace.expiringCount(ofShard: 3)
     #expect(expiring == 1)
@@ -79,7 +79,7 @@ import Testing
   @Test func droppedTableTraps() async {
     await #expect(processExitsWith: .failure) {
       var keyspace = try Keyspace(seed: HashSeed(1, 2))
-      try keyspace.own(1, by: 0)
+      keyspace.own(1, by: 0)
       _ = keyspace.take(1)
     }
   }
@@ -87,8 +87,8 @@ import Testing
   @Test func ownedSlotIsNotAdoptedTwice() async {
     await #expect(processExitsWith: .failure) {
       var keyspace = try Keyspace(seed: HashSeed(1, 2))
-      try keyspace.own(1, by: 0)
-      try keyspace.own(2, by: 0)
+      keyspace.own(1, by: 0)
+      keyspace.own(2, by: 0)
       let table = keyspace.take(1)!
       keyspace.adopt(table, as: 2, by: 0)
     }
@@ -130,7 +130,7 @@ import Testing
     _ output: AsyncStream<Parcel>.Continuation, owns: Bool
   ) async -> Int {
     var keyspace = try! Keyspace(seed: testSeed)
-    if owns { for slot in 0..<slots { try! keyspace.own(slot, by: 0) } }
+    if owns { for slot in 0..<slots { keyspace.own(slot, by: 0) } }
     var written = 0
     var round = 0
     var iterator = input.makeAsyncIterator()
