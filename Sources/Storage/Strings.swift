@@ -334,7 +334,7 @@ extension Keyspace {
       // A rare bucket of a full segment has so few: only these ask how many its segment has.
       if bucket.taken.nonzeroBitCount > 3 { return free(entry) }
     }
-    let prefix = state.pointee.hashing.hash(entry).prefix
+    let prefix = state.pointee.hashing.hash(entry.keyBytes).prefix
     free(entry)
     if displacement != 0 || ref.isExtension { unlink(table, slot, ref, prefix, displacement) }
     if bucket.taken.nonzeroBitCount <= 3 && !ref.isExtension { shrink(table, slot, prefix) }
