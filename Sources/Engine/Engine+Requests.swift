@@ -173,8 +173,10 @@ extension Engine {
   @inline(__always)
   private mutating func admits(_ call: Call, _ known: HotCommand) -> Bool {
     if call.slot >= 0 {
-      if known.lastKey != known.firstKey || keyspace.owner(of: call.slot) | openSlotBits
-        != sessions[current].shard || !sessions[current].mode.isEmpty
+      if known.lastKey != known.firstKey
+        || keyspace.owner(of: call.slot) | openSlotBits
+          != sessions[current].shard
+        || !sessions[current].mode.isEmpty
       {
         guard isRoutedHere(call, known) else { return false }
       }

@@ -20,7 +20,6 @@ struct Foresight {
   static let none = Foresight()
 }
 
-
 extension Engine {
   /// Most bytes that are foreseen together.
   public static var foresightLimit: Int { 16 }

@@ -109,7 +109,8 @@ extension Engine {
         "    <id> <ip:port@bus-port[,hostname]> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
         "SLOTS", "    Return information about slots range mappings. Each range is made of:",
         "    start, end, master and replicas IP addresses, ports and ids",
-        "SHARDS", "    Return information about slot range mappings and the nodes associated with them.",
+        "SHARDS",
+        "    Return information about slot range mappings and the nodes associated with them.",
       ])
   }
 }
