@@ -1,3 +1,5 @@
+// A look ahead at a request that will be parsed soon: where its key lies, so that memory can be asked for early.
+
 extension RawSpan {
   /// Where the second argument of the request at the beginning lies, if the request has the common form and so much of it is there: as a rule the
   /// key of the command. A hint, for prefetching: it reads the two lengths and nothing else, and says nothing of whether the request is whole

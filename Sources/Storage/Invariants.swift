@@ -1,3 +1,5 @@
+// The invariants of a keyspace, checked by walking all of it: for tests.
+
 extension Keyspace {
   /// Walks through everything and traps at the first thing that is not as it should be. For tests.
   public func checkInvariants() {
