@@ -25,7 +25,9 @@ struct Table {
   /// The shard that owns it, plus one: 0 is nobody.
   private(set) var ownerIndex: UInt32 = 0
   private var bucketNumber: UInt32 = 0
+  /// What it holds.
   var figures = TableFigures()
+  /// What it has cost.
   var statistics = SlotStatistics()
 
   /// The shard that owns it, or −1.
@@ -45,7 +47,9 @@ struct Table {
 
 /// What is counted of a table, of a shard and of a worker.
 struct TableFigures: Equatable {
+  /// Keys.
   var keys = 0
+  /// Bytes by size class: entries, values, buckets, directory.
   var bytes = 0
   /// Keys with an expiry.
   var expiring = 0
@@ -66,15 +70,19 @@ public struct SlotStatistics: Sendable, Equatable {
 
 /// What there is once a keyspace.
 struct KeyspaceState {
+  /// How keys are hashed.
   var hashing: Hashing
   /// Figures by shard: index 0 is nobody's, shard s is at s + 1.
   let shards: UnsafeMutablePointer<TableFigures>
+  /// Figures of all tables.
   var total = TableFigures()
   /// Bucket counts of the slots.
   let sums: BucketSums
   /// Slots with expiring keys, a bit each.
   let expiring: UnsafeMutablePointer<UInt64>
+  /// What is to be freed.
   var graveyard = Graveyard()
+  /// Room to rebuild a segment in.
   let rebuild: RebuildSpace
 }
 
@@ -92,10 +100,13 @@ struct KeyspaceState {
   /// Shards are numbered below this: a shard without a slot needs no figures.
   public static var shardLimit: Int32 { Int32(slotCount) }
 
+  /// Slots and open tables.
   static var tableCount: Int { slotCount + openTableCount }
 
+  /// The one pointer: the tables, and behind them everything else.
   let tables: UnsafeMutablePointer<Table>
 
+  /// What there is once.
   @inline(__always)
   var state: UnsafeMutablePointer<KeyspaceState> {
     UnsafeMutableRawPointer(tables + Keyspace.tableCount).assumingMemoryBound(
@@ -227,6 +238,7 @@ struct KeyspaceState {
   /// Keys of a shard that have an expiry.
   public func expiringCount(ofShard shard: Int32) -> Int { figures(ofShard: shard).expiring }
 
+  /// What a shard holds.
   func figures(ofShard shard: Int32) -> TableFigures {
     let index = Int(shard) + 1
     return index >= 0 && index <= Int(Keyspace.shardLimit)

@@ -93,6 +93,7 @@
     UnsafeMutableRawPointer(bitPattern: written).unsafelyUnwrapped
   }
 
+  /// Adds a chunk with room for `byteCount` bytes.
   @usableFromInline @inline(never)
   mutating func addChunk(_ byteCount: Int, _ pool: inout ChunkPool) throws(OutOfMemory) {
     precondition(byteCount >= 0)

@@ -12,6 +12,7 @@ import CJemalloc
 
 /// The sizes of segments.
 enum SegmentSize {
+  /// A segment of so many buckets is split.
   static var largest: Int { 32 }
 
   /// The size that follows: a quarter of the power of two below it more.
@@ -52,21 +53,26 @@ struct GatheredEntry {
   /// Its word without displacement.
   var word: UInt64
 
+  /// The prefix of its hash.
   @inline(__always)
   var prefix: UInt64 { prefixAndTag & KeyHash.prefixMask }
+  /// Its tag.
   @inline(__always)
   var tag: UInt8 { UInt8(truncatingIfNeeded: prefixAndTag) }
 }
 
 /// Room for the entries of a segment while it is rebuilt.
 struct RebuildSpace {
+  /// Places for the entries of a full segment, and some of extensions.
   static var capacity: Int { 320 }
 
+  /// The room.
   let entries: UnsafeMutablePointer<GatheredEntry>
 }
 
 /// Entries that were gathered from segments.
 struct Gathering: ~Copyable {
+  /// Those gathered so far.
   private(set) var entries: UnsafeMutableBufferPointer<GatheredEntry>
   private let capacity: Int
   private let isOwn: Bool
@@ -150,6 +156,7 @@ struct Gathering: ~Copyable {
 
 /// A segment that no directory names yet.
 struct NewSegment {
+  /// What the directory will name it by.
   private(set) var word = DirectoryWord(bits: 0)
   /// Bytes of the segment and its extensions.
   private(set) var byteCount = 0
