@@ -161,7 +161,7 @@ public struct Engine: ~Copyable {
       var keyspace = try Keyspace(seed: seed)
       for slot in 0..<HashSlot.count {
         if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
-          try keyspace.own(slot, by: shard)
+          keyspace.own(slot, by: shard)
         }
       }
       return keyspace

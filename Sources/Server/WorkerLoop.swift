@@ -31,8 +31,10 @@ struct WorkerLoop: ~Copyable {
   private let sequencer: Sequencer
   private let process: ProcessState
   private let index: Int
-  /// Unix microseconds of this turn, and when the next tick is due.
+  /// Unix microseconds of this turn.
   private var now: Int64 = 0
+  /// Nanoseconds of the monotonic clock at this turn, and when the next tick is due: timers do not follow the calendar's jumps.
+  private var monotonic: Int64 = 0
   private var nextTick: Int64 = 0
   private var isBusy = false
   private var isDraining = false
@@ -42,10 +44,10 @@ struct WorkerLoop: ~Copyable {
   /// Where the search for idle connections goes on.
   private var idleCursor = 0
 
-  /// The pause between ticks, in microseconds.
-  private static let tickInterval: Int64 = 100_000
-  /// How long replies may take to leave at the end, in microseconds.
-  private static let drainTime: Int64 = 2_000_000
+  /// The pause between ticks, in nanoseconds.
+  private static let tickInterval: Int64 = 100_000_000
+  /// How long replies may take to leave at the end, in nanoseconds.
+  private static let drainTime: Int64 = 2_000_000_000
   /// Idle connections looked at in one tick.
   private static let idleChecks = 2000
 
@@ -93,10 +95,11 @@ struct WorkerLoop: ~Copyable {
       return false
     }
     now = SystemClock.unixMicroseconds
+    monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
     handleAll(count)
-    if now >= nextTick { tick() }
+    if monotonic >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
     serveListed()
@@ -112,7 +115,7 @@ struct WorkerLoop: ~Copyable {
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 { return 0 }
-    return max(0, min(nextTick - SystemClock.unixMicroseconds, Self.tickInterval)) * 1000
+    return max(0, min(nextTick - monotonic, Self.tickInterval))
   }
 
   // MARK: events
@@ -249,7 +252,7 @@ struct WorkerLoop: ~Copyable {
   // MARK: timers
 
   private mutating func tick() {
-    nextTick = now + Self.tickInterval
+    nextTick = monotonic + Self.tickInterval
     process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
     engine.process = process.figures
     engine.tick()
@@ -295,7 +298,7 @@ struct WorkerLoop: ~Copyable {
   /// Stops accepting; what replies wait are sent.
   private mutating func drain() {
     isDraining = true
-    drainDeadline = now + Self.drainTime
+    drainDeadline = monotonic + Self.drainTime
     for listener in listeners { reactor.remove(listener: listener.fileDescriptor) }
     for (place, connection) in connections.enumerated() where connection != .none {
       if !engine.hasUnsentOutput(ClientID(index: Int32(place))) { reactor.close(connection) }
@@ -309,7 +312,7 @@ struct WorkerLoop: ~Copyable {
     for (place, connection) in connections.enumerated() where connection != .none {
       open += 1
       let client = ClientID(index: Int32(place))
-      if now > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
+      if monotonic > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
     }
     return open == 0
   }
