@@ -131,10 +131,7 @@ struct WorkerLoop: ~Copyable {
         receiveDirectly(event.connection, client)
       }
     case .quiet: receiveDirectly(event.connection, client)
-    case .hungUp:
-      engine.hungUp(client)
-      // A broken connection takes no replies; one that only ended gets those that it waits for.
-      if event.errno != 0 || !engine.hasUnsentOutput(client) { reactor.close(event.connection) }
+    case .hungUp: engine.hungUp(client, isBroken: event.errno != 0)
     case .closed:
       engine.disconnect(client)
       process.disconnected()
@@ -221,23 +218,23 @@ struct WorkerLoop: ~Copyable {
     process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
     engine.process = process.figures
     engine.tick()
-    closeIdle()
+    closeOverdue()
   }
 
-  /// Closes connections that were silent for longer than `timeout`, a bounded number at a time.
-  private mutating func closeIdle() {
-    guard engine.currentSettings.timeoutSeconds > 0, !connections.isEmpty else { return }
+  /// Closes connections that were silent for longer than they may, a bounded number at a time.
+  private mutating func closeOverdue() {
     for _ in 0..<min(Self.idleChecks, connections.count) {
       idleCursor = (idleCursor + 1) % connections.count
       let connection = connections[idleCursor]
       let client = ClientID(index: Int32(idleCursor))
-      if connection != .none, engine.isIdle(client, now: now / 1000) { reactor.close(connection) }
+      if connection != .none, engine.isOverdue(client) { reactor.close(connection) }
     }
   }
 
   // MARK: control
 
   private mutating func exchangeControls() {
+    engine.finishCompleted()
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
         for change in changes where change.name == "tcp-keepalive" { setKeepalives() }

@@ -75,7 +75,8 @@ extension Engine {
         name = valid
         i += 2
       default:
-        return failing(text: "ERR Syntax error in HELLO option '\(Self.text(of: call[i]))'")
+        return failing(
+          bytes: Array("ERR Syntax error in HELLO option '".utf8) + Self.shown(call[i]) + [39])
       }
     }
     if let name { sessions[current].name = name.isEmpty ? nil : name }
@@ -97,6 +98,22 @@ extension Engine {
     reply.bulk("modules")
     reply.arrayHeader(0)
     return .none
+  }
+
+  /// AUTH [user] password, as a server without passwords answers it: its one user may come with any.
+  mutating func auth(_ call: Call) -> Effect {
+    switch call.count {
+    case 2:
+      return failing(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+      )
+    case 3 where Self.text(of: call[1]) == "default":
+      reply.ok()
+      return .none
+    case 3:
+      return failing("WRONGPASS invalid username-password pair or user is disabled.")
+    default: return syntaxError()
+    }
   }
 
   /// A name for a client: printable ASCII without spaces; nil if it is none.
@@ -138,7 +155,7 @@ extension Engine {
   mutating func clientSetInfo(_ call: Call) -> Effect {
     let isName = call[2].equals(ignoringCase: "LIB-NAME")
     guard isName || call[2].equals(ignoringCase: "LIB-VER") else {
-      return failing(text: "ERR Unrecognized option '\(Self.text(of: call[2]))'")
+      return failing(bytes: Array("ERR Unrecognized option '".utf8) + Self.shown(call[2]) + [39])
     }
     guard let text = Self.validName(call[3]) else {
       return failing(

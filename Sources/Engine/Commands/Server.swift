@@ -25,9 +25,7 @@ extension Engine {
 
   /// CONFIG SET name value [name value …]: all or nothing, in force everywhere when it is answered.
   mutating func configSet(_ call: Call) -> Effect {
-    if call.count % 2 != 0 {
-      return failing("ERR wrong number of arguments for 'config|set' command")
-    }
+    if call.count % 2 != 0 { return syntaxError() }
     var trial = settings
     var changes: [(name: String, value: String)] = []
     for i in stride(from: 2, to: call.count, by: 2) {
@@ -35,7 +33,8 @@ extension Engine {
       let value = Self.text(of: call[i + 1])
       guard let setting = Setting.all.first(where: { $0.name == name.lowercased() }) else {
         return failing(
-          text: "ERR Unknown option or number of arguments for CONFIG SET - '\(name)'")
+          bytes: Array("ERR Unknown option or number of arguments for CONFIG SET - '".utf8)
+            + Self.shown(call[i]) + [39])
       }
       var reason: String? = nil
       if !setting.isMutable {
