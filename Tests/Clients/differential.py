@@ -18,7 +18,7 @@ import random
 import time
 
 import rig
-from commands import ALL_KEYS, RAW, WIDE, Step, draw, draw_raw, fill_wide, intended, masked, near
+from commands import ALL_KEYS, RAW, WIDE, Step, draw, draw_raw, fill_wide, intended, intended_raw, masked, near
 from resp import Broken, request, value
 
 ROUND = 400  # commands a round
@@ -230,7 +230,7 @@ def every_raw_case(options):
         for data in cases:
             pair.start_round(2)
             left, right = play_raw(pair, data)
-            if masked(left) != masked(right):
+            if masked(left) != masked(right) and intended_raw(data, left, right) is None:
                 wrong.append(f"{rig.short(data)}\n      redis: {rig.short(left)}\n      tern:  {rig.short(right)}")
         rig.expect(not wrong, f"{len(wrong)} of {len(cases)} cases differ (seed {options.seed}):\n    " + "\n    ".join(wrong[:10]))
 

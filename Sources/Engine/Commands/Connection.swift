@@ -19,8 +19,10 @@ extension Engine {
 
   /// SELECT 0: a cluster has one database.
   mutating func select(_ call: Call) -> Effect {
-    guard let index = call[1].integer(), Int32(exactly: index) != nil else {
-      return notAnInteger()
+    guard let index = call[1].integer() else { return notAnInteger() }
+    guard Int32(exactly: index) != nil else {
+      return failing(
+        "ERR value is out of range, value must between -2147483648 and 2147483647")
     }
     if index != 0 { return failing("ERR SELECT is not allowed in cluster mode") }
     reply.ok()
@@ -174,6 +176,8 @@ extension Engine {
 
   /// CLIENT INFO.
   mutating func clientInfo(_ call: Call) -> Effect {
+    // The command that runs is the last one.
+    sessions[current].lastCommand = call.id
     reply.verbatim(text: clientLine(current) + "\n")
     return .none
   }

@@ -9,10 +9,18 @@ extension Engine {
     var found: [(name: String, value: String)] = []
     for setting in Setting.all {
       let name = Array(setting.name.utf8)
-      for i in 2..<call.count
-      where Glob.matches(call[i], name.rawBytes, ignoringCase: true) {
-        found.append((setting.name, setting.get(settings)))
-        break
+      for i in 2..<call.count {
+        // A name is given back as it was written, a pattern's finds as they are called.
+        let asked = Self.text(of: call[i])
+        let isPattern = asked.contains { $0 == "*" || $0 == "?" || $0 == "[" }
+        let isFound =
+          isPattern
+          ? Glob.matches(call[i], name.rawBytes, ignoringCase: true)
+          : asked.lowercased() == setting.name
+        if isFound {
+          found.append((isPattern ? setting.name : asked, setting.get(settings)))
+          break
+        }
       }
     }
     reply.mapHeader(found.count, reply.version)
