@@ -59,7 +59,6 @@ extension Engine {
       default: return failing("NOPROTO unsupported protocol version")
       }
     }
-    var name: String? = nil
     var i = 2
     while i < call.count {
       let left = call.count - 1 - i
@@ -74,14 +73,14 @@ extension Engine {
           return failing(
             "ERR Client names cannot contain spaces, newlines or special characters.")
         }
-        name = valid
+        // In force at once, though an error may follow: so it is in Redis 7.0.
+        sessions[current].name = valid.isEmpty ? nil : valid
         i += 2
       default:
         return failing(
           bytes: Array("ERR Syntax error in HELLO option '".utf8) + Self.shown(call[i]) + [39])
       }
     }
-    if let name { sessions[current].name = name.isEmpty ? nil : name }
     sessions[current].version = version
     reply.version = version
     reply.mapHeader(7, version)
