@@ -83,14 +83,24 @@ struct WorkerLoop: ~Copyable {
     }
   }
 
-  /// One turn. False when the worker has ended.
-  mutating func turn() -> Bool {
+  /// How a turn ended.
+  enum State {
+    /// There will be another one.
+    case running
+    /// Everything is closed.
+    case ended
+    /// The kernel refuses to wait for events: nothing can be served any more, and nothing can be closed.
+    case failed
+  }
+
+  /// One turn.
+  mutating func turn() -> State {
     let count: Int
     do throws(ReactorError) {
       count = try reactor.turn(timeout: timeout)
     } catch {
-      process.report("worker \(index): \(error)")
-      return false
+      process.failed("worker \(index): \(error)")
+      return .failed
     }
     now = SystemClock.unixMicroseconds
     engine.beginTurn(microseconds: now)
@@ -104,9 +114,9 @@ struct WorkerLoop: ~Copyable {
     if all > count {
       for place in count..<all { handle(reactor.event(place)) }
     }
-    if isDraining { return !isDrained() }
+    if isDraining { return isDrained() ? .ended : .running }
     if engine.isDraining { drain() }
-    return true
+    return .running
   }
 
   /// How long the reactor may wait, in nanoseconds.
@@ -237,7 +247,10 @@ struct WorkerLoop: ~Copyable {
     engine.finishCompleted()
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
-        for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
+        for change in changes {
+          if change.name == "tcp-keepalive" { setKeepalives() }
+          if change.name == "maxclients", index == 0 { process.raiseOpenFiles(engine.currentSettings) }
+        }
       }
       if case .shutdown = applied.request { process.requestShutdown() }
       sequencer.acknowledge(applied.number)
