@@ -44,7 +44,10 @@ extension Engine {
         offset += consumed
         break
       }
-      if !sessions[index].large.isEmpty { swap(&large, &sessions[index].large) }
+      if !sessions[index].large.isEmpty {
+        swap(&large, &sessions[index].large)
+        sessions[index].largeByteCount = 0
+      }
       let executed = execute(batch, rest, offset == 0 ? foresight : .none)
       if executed < batch.count {
         // Stopped on the way: what was not run is parsed again from its beginning.
@@ -57,8 +60,8 @@ extension Engine {
     }
     if reply.hasFailed {
       reply.hasFailed = false
-      reply.queue.removeAll(pool: &reply.pool)
-      close(index)
+      // Not emptied here: the reactor may be sending the front of it.
+      abandon(index)
     }
     swap(&reply.queue, &sessions[index].output)
     current = -1

@@ -124,8 +124,8 @@ public struct Engine: ~Copyable {
   var nextClientNumber: UInt64 = 0
   let worker: Int
   let workers: Int
-  /// Live sessions.
-  public internal(set) var clientCount = 0
+  /// Live sessions of each shard, and last those of the configuration endpoint.
+  var clientCounts: [Int]
   /// What the server tells of the process.
   public var process = ProcessFigures()
   /// Where others leave messages for this engine.
@@ -144,6 +144,7 @@ public struct Engine: ~Copyable {
     limits = ProtocolLimits()
     map = options.map
     shards = options.shards
+    clientCounts = Array(repeating: 0, count: options.shards.count + 1)
     random = Draw(seed: options.randomSeed)
     worker = options.worker
     workers = options.workers

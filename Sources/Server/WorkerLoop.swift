@@ -85,14 +85,24 @@ struct WorkerLoop: ~Copyable {
     }
   }
 
-  /// One turn. False when the worker has ended.
-  mutating func turn() -> Bool {
+  /// How a turn ended.
+  enum State {
+    /// There will be another one.
+    case running
+    /// Everything is closed.
+    case ended
+    /// The kernel refuses to wait for events: nothing can be served any more, and nothing can be closed.
+    case failed
+  }
+
+  /// One turn.
+  mutating func turn() -> State {
     let count: Int
     do throws(ReactorError) {
       count = try reactor.turn(timeout: timeout)
     } catch {
-      process.report("worker \(index): \(error)")
-      return false
+      process.failed("worker \(index): \(error)")
+      return .failed
     }
     now = SystemClock.unixMicroseconds
     monotonic = Int64(SystemClock.monotonicNanoseconds)
@@ -107,9 +117,9 @@ struct WorkerLoop: ~Copyable {
     if all > count {
       for place in count..<all { handle(reactor.event(place)) }
     }
-    if isDraining { return !isDrained() }
+    if isDraining { return isDrained() ? .ended : .running }
     if engine.isDraining { drain() }
-    return true
+    return .running
   }
 
   /// How long the reactor may wait, in nanoseconds.
@@ -165,10 +175,7 @@ struct WorkerLoop: ~Copyable {
         receiveDirectly(event.connection, client)
       }
     case .quiet: receiveDirectly(event.connection, client)
-    case .hungUp:
-      engine.hungUp(client)
-      // A broken connection takes no replies; one that only ended gets those that it waits for.
-      if event.errno != 0 || !engine.hasUnsentOutput(client) { reactor.close(event.connection) }
+    case .hungUp: engine.hungUp(client, isBroken: event.errno != 0)
     case .closed:
       engine.disconnect(client)
       process.disconnected()
@@ -256,26 +263,29 @@ struct WorkerLoop: ~Copyable {
     process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
     engine.process = process.figures
     engine.tick()
-    closeIdle()
+    closeOverdue()
   }
 
-  /// Closes connections that were silent for longer than `timeout`, a bounded number at a time.
-  private mutating func closeIdle() {
-    guard engine.currentSettings.timeoutSeconds > 0, !connections.isEmpty else { return }
+  /// Closes connections that were silent for longer than they may, a bounded number at a time.
+  private mutating func closeOverdue() {
     for _ in 0..<min(Self.idleChecks, connections.count) {
       idleCursor = (idleCursor + 1) % connections.count
       let connection = connections[idleCursor]
       let client = ClientID(index: Int32(idleCursor))
-      if connection != .none, engine.isIdle(client, now: now / 1000) { reactor.close(connection) }
+      if connection != .none, engine.isOverdue(client) { reactor.close(connection) }
     }
   }
 
   // MARK: control
 
   private mutating func exchangeControls() {
+    engine.finishCompleted()
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
-        for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
+        for change in changes {
+          if change.name == "tcp-keepalive" { setKeepalives() }
+          if change.name == "maxclients", index == 0 { process.raiseOpenFiles(engine.currentSettings) }
+        }
       }
       if case .shutdown = applied.request { process.requestShutdown() }
       sequencer.acknowledge(applied.number)

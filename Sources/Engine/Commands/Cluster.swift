@@ -84,9 +84,11 @@ extension Engine {
     }
     let wanted = Int(min(count, Int64(keyspace.keyCount(of: slot))))
     var entries: [EntryRef] = []
-    var prefix: UInt64 = 0
-    while entries.count < wanted, let next = keyspace.scan(slot, from: prefix, into: &entries) {
-      prefix = next
+    var home: [EntryRef] = []
+    var prefix: UInt64? = 0
+    while entries.count < wanted, let from = prefix {
+      prefix = keyspace.scan(slot, from: from, into: &home)
+      entries += home
     }
     reply.arrayHeader(min(wanted, entries.count))
     for entry in entries.prefix(wanted) { replyKey(entry) }

@@ -26,7 +26,7 @@ extension Engine {
       if let found = find(call[i]) {
         describe(found)
       } else {
-        reply.nullArray(reply.version)
+        replyNull()
       }
     }
     return .none
@@ -44,22 +44,20 @@ extension Engine {
     reply.integer(Int64(command.arity))
     simpleSet(command.flags.list)
     reply.integer(Int64(command.keys.first))
-    reply.integer(
-      command.keys.last > 0 || command.keys.first == 0
-        ? Int64(command.keys.last) : Int64(command.keys.last))
+    reply.integer(Int64(command.keys.last))
     reply.integer(Int64(command.keys.step))
     simpleSet(command.categories.list.map { "@" + $0 })
     bulks(command.tips)
-    if command.keys.first == 0 { reply.arrayHeader(0) } else { describe(command.keys) }
+    if command.keys.first == 0 { reply.setHeader(0, reply.version) } else { describe(command.keys) }
     let subcommands = CommandTable.all.filter { $0.container == command.id }
-    reply.arrayHeader(subcommands.count)
+    reply.setHeader(subcommands.count, reply.version)
     for subcommand in subcommands { describe(subcommand) }
   }
 
   /// One key specification: where the search begins and how the keys are found.
   private mutating func describe(_ keys: KeySpecification) {
     let version = reply.version
-    reply.arrayHeader(1)
+    reply.setHeader(1, version)
     reply.mapHeader(keys.note == nil ? 3 : 4, version)
     if let note = keys.note {
       reply.bulk("notes")
@@ -96,7 +94,7 @@ extension Engine {
   }
 
   private mutating func bulks(_ texts: [String]) {
-    reply.arrayHeader(texts.count)
+    reply.setHeader(texts.count, reply.version)
     for text in texts { reply.bulk(text: text) }
   }
 
@@ -116,12 +114,11 @@ extension Engine {
         }
       default: return syntaxError()
       }
-    } else if call.count == 2 {
-      names = names.filter { $0.container == nil }
-    } else {
+    } else if call.count != 2 {
       return syntaxError()
     }
-    bulks(names.map(\.name))
+    reply.arrayHeader(names.count)
+    for command in names { reply.bulk(text: command.name) }
     return .none
   }
 

@@ -53,7 +53,7 @@ extension Engine {
       case "XX": isXX = true
       case "GT": isGT = true
       case "LT": isLT = true
-      default: return failing(text: "ERR Unsupported option \(Self.text(of: call[i]))")
+      default: return failing(bytes: Array("ERR Unsupported option ".utf8) + Self.shown(call[i]))
       }
     }
     if isNX && (isXX || isGT || isLT) {
@@ -133,6 +133,29 @@ extension Engine {
     return .none
   }
 
+  /// KEYS pattern: all keys of this shard that match, in one reply; SCAN is the command for more than a few.
+  mutating func keys(_ call: Call) -> Effect {
+    let shard = sessions[current].shard
+    let isAll = call[1].equals(ignoringCase: "*")
+    var found: [EntryRef] = []
+    var matching: [EntryRef] = []
+    for slot in 0..<HashSlot.count
+    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
+      var prefix: UInt64? = 0
+      while let from = prefix {
+        found.removeAll(keepingCapacity: true)
+        prefix = keyspace.scan(slot, from: from, into: &found)
+        for entry in found {
+          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
+          if isAll || Glob.matches(call[1], keyspace.key(of: entry)) { matching.append(entry) }
+        }
+      }
+    }
+    reply.arrayHeader(matching.count)
+    for entry in matching { replyKey(entry) }
+    return .none
+  }
+
   /// RANDOMKEY: uniform over the keys of this shard; expired ones are removed when they are drawn.
   mutating func randomkey(_ call: Call) -> Effect {
     for _ in 0..<100 {
@@ -181,6 +204,35 @@ extension Engine {
     return .none
   }
 
+  /// OBJECT IDLETIME key: seconds since it was last used, which this does not count as.
+  mutating func objectIdleTime(_ call: Call) -> Effect {
+    guard let entry = live(call.slot, call.hash, call[2]) else {
+      replyNull()
+      return .none
+    }
+    // The clock has 24 bits: half a year. What seems to lie ahead was written a moment ago by a clock that was set back.
+    let idle = (accessClock &- keyspace.accessClock(of: entry)) & 0xFF_FFFF
+    reply.integer(idle < 1 << 23 ? Int64(idle) : 0)
+    return .none
+  }
+
+  /// OBJECT REFCOUNT key: an entry has exactly one referrer.
+  mutating func objectRefCount(_ call: Call) -> Effect {
+    if live(call.slot, call.hash, call[2]) != nil { reply.integer(1) } else { replyNull() }
+    return .none
+  }
+
+  /// OBJECT FREQ key: there is no policy that would count.
+  mutating func objectFrequency(_ call: Call) -> Effect {
+    guard live(call.slot, call.hash, call[2]) != nil else {
+      replyNull()
+      return .none
+    }
+    return failing(
+      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+  }
+
   /// OBJECT HELP.
   mutating func objectHelp(_ call: Call) -> Effect {
     help(
@@ -189,6 +241,15 @@ extension Engine {
         "ENCODING <key>",
         "    Return the kind of internal representation used in order to store the value",
         "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
       ])
   }
 
