@@ -1,8 +1,9 @@
-@testable import Engine
 import RESP
 import Storage
 import Testing
 import Transcript
+
+@testable import Engine
 
 @Suite struct CommandTableTests {
   @Test func idsAreIndices() {

@@ -1,17 +1,16 @@
-@testable import Engine
 import RESP
 import Sharding
 import Storage
 import Testing
 import Transcript
 
+@testable import Engine
+
 /// An engine with shards of a larger cluster, and its clients.
 struct Rig: ~Copyable, Speaker {
   var engine: Engine
   /// Who speaks where no client is named.
   var client: ClientID
-  /// What replies were taken from clients, by index.
-  var taken: [Int32: [UInt8]] = [:]
 
   /// An engine with the shards of these numbers, of a cluster in which `map` says who owns what; one client at the first of them.
   init(
@@ -86,6 +85,26 @@ struct Rig: ~Copyable, Speaker {
     let differences = differences(from: transcript)
     self.client = speaker
     #expect(differences == [], sourceLocation: sourceLocation)
+  }
+
+  /// All replies to a client, as they are shown.
+  mutating func shownReplies(to client: ClientID) -> String { shown(replies(to: client)) }
+
+  /// Leaves a message in the engine's mailbox.
+  mutating func post(
+    _ message: MailboxMessage, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let wasTaken = engine.mailbox.send(message)
+    #expect(wasTaken, sourceLocation: sourceLocation)
+  }
+
+  /// The control request that waits for the sequencer; there must be one, and no other.
+  mutating func takeControl(sourceLocation: SourceLocation = #_sourceLocation) throws
+    -> PendingControl
+  {
+    let requests = engine.takeControlRequests()
+    #expect(requests.count == 1, sourceLocation: sourceLocation)
+    return try #require(requests.first, sourceLocation: sourceLocation)
   }
 
   /// What the engine wants done about a client, once it is listed.

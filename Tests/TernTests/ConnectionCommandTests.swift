@@ -45,7 +45,8 @@ import Transcript
 
   @Test func hello() throws {
     var talk = try Talk()
-    let fields = #""server": "redis", "version": "7.2.4", "proto": :3, "id": :1, "mode": "cluster", "role": "master", "modules": []"#
+    let fields =
+      #""server": "redis", "version": "7.2.4", "proto": :3, "id": :1, "mode": "cluster", "role": "master", "modules": []"#
     let flat = fields.replacing(": ", with: ", ").replacing(", :", with: ", :")
     talk.expect(
       """

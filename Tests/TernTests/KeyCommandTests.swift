@@ -188,7 +188,8 @@ import Transcript
 
   @Test func randomKey() throws {
     var talk = try Talk()
-    talk.expect("RANDOMKEY => nil\nRANDOMKEY x => -ERR wrong number of arguments for 'randomkey' command")
+    talk.expect(
+      "RANDOMKEY => nil\nRANDOMKEY x => -ERR wrong number of arguments for 'randomkey' command")
     let count = 50
     for i in 0..<count { _ = talk.ask("SET", "\(i)", "v") }
     var seen = [String: Int]()

@@ -17,7 +17,9 @@ import Transcript
       talk.shard.set(Array(key.utf8).span.bytes, Array(value.utf8).span.bytes)
     }
     #expect(get("k") == nil)
-    for value in ["v", "", "12", "-9223372036854775808", "012", String(repeating: "x", count: 50_000)] {
+    for value in [
+      "v", "", "12", "-9223372036854775808", "012", String(repeating: "x", count: 50_000),
+    ] {
       #expect(set("k", value))
       #expect(get("k") == value)
       let length = talk.ask("STRLEN", "k")

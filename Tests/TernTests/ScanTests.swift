@@ -50,7 +50,7 @@ import Transcript
       SCAN 0 FOO bar       => -ERR syntax error
       SET k v              => +OK
       SCAN 0               => ["0", ["k"]]
-      SCAN 0 MATCH k COUNT 1 TYPE string => ["0", ["k"]]
+      SCAN 0 MATCH k COUNT 10 TYPE string => ["0", ["k"]]
       scan 0 match * type STRING => ["0", ["k"]]
       SCAN 0 TYPE list     => ["0", []]
       SCAN 0 MATCH x       => ["0", []]

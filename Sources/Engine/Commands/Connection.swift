@@ -157,6 +157,7 @@ extension Engine {
 
   /// CLIENT INFO.
   mutating func clientInfo(_ call: Call) -> Effect {
+    sessions[current].lastCommand = call.id
     reply.verbatim(text: clientLine(current) + "\n")
     return .none
   }
