@@ -88,7 +88,10 @@ public struct LocalShard: ~Copyable {
   }
 
   /// One slice of housekeeping: expired keys and what was flushed. True if there is more to do at once.
-  public mutating func housekeep() -> Bool { engine.housekeep() }
+  public mutating func housekeep() -> Bool {
+    engine.tick()
+    return engine.housekeep()
+  }
 
   /// How many keys there are.
   public var keyCount: Int { engine.keyCount }
