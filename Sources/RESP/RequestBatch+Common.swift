@@ -31,11 +31,12 @@ extension RequestBatch {
 private func parseCommon(
   _ bytes: RawSpan, from start: Int, end: Int, limits: ProtocolLimits,
   _ allRanges: inout [ArgumentRange], argumentTotal: inout Int,
-  _ requests: inout InlineArray<16, RequestSpan>, requestTotal: inout Int
+  _ allRequests: inout [RequestSpan], requestTotal: inout Int
 ) -> Int {
   let maxArguments = limits.maxMultibulkLength
   let maxLength = limits.maxBulkLength
   var ranges = allRanges.mutableSpan
+  var requests = allRequests.mutableSpan
   var firstArgument = argumentTotal
   var requestCount = requestTotal
   var request = start
@@ -66,11 +67,12 @@ private func parseCommon(
       argument &+= 1
       position = payload &+ length &+ 2
     }
-    requests[requestCount] = RequestSpan(
+    var span = RequestSpan(
       firstArgument: Int32(truncatingIfNeeded: firstArgument),
       argumentCount: Int32(truncatingIfNeeded: count),
       byteCount: Int32(truncatingIfNeeded: position &- request))
-    requests[requestCount].end = Int32(truncatingIfNeeded: position)
+    span.end = Int32(truncatingIfNeeded: position)
+    requests[requestCount] = span
     requestCount &+= 1
     firstArgument = lastArgument
     request = position

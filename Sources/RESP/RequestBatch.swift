@@ -13,7 +13,8 @@ public struct RequestBatch: ~Copyable {
   /// All of its elements are initialised; those below `argumentTotal` mean something.
   @usableFromInline var ranges: [ArgumentRange]
   @usableFromInline var argumentTotal = 0
-  @usableFromInline var requests: InlineArray<16, RequestSpan>
+  /// 16 of them. On the heap, because a batch is moved twice for every run.
+  @usableFromInline var requests: [RequestSpan]
   @usableFromInline var requestTotal = 0
   /// The arguments of inline requests.
   @usableFromInline var text: [UInt8] = []
@@ -30,7 +31,7 @@ public struct RequestBatch: ~Copyable {
   public init() {
     ranges = [ArgumentRange](
       repeating: ArgumentRange(offset: 0, count: 0), count: Self.firstArgumentCount)
-    requests = InlineArray(repeating: RequestSpan())
+    requests = [RequestSpan](repeating: RequestSpan(), count: Self.capacity)
   }
 
   /// How many requests there are.
