@@ -211,4 +211,12 @@ static inline void tern_process_microseconds(int64_t *user, int64_t *system) {
   *user = (int64_t)usage[0] * 1000000 + usage[1];
   *system = (int64_t)usage[2] * 1000000 + usage[3];
 }
+/// The processor's time-stamp counter; 0 where there is none that Tern knows.
+static inline uint64_t tern_time_stamp(void) {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return 0;
+#endif
+}
 #endif

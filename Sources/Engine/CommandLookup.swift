@@ -33,7 +33,8 @@ struct CommandLookup: ~Copyable {
 
   @inline(__always)
   private static func place(_ word: Word, _ container: Int16) -> Int {
-    let mixed = (word.low ^ (word.middle &* 31) ^ UInt64(UInt16(bitPattern: container)))
+    let mixed =
+      (word.low ^ (word.middle &* 31) ^ UInt64(UInt16(bitPattern: container)))
       &* 0x9E37_79B9_7F4A_7C15
     return Int(truncatingIfNeeded: mixed >> 56)
   }

@@ -42,6 +42,8 @@ public struct ProcessFigures: Sendable {
   /// CPU seconds of the process, in the kernel and in user mode.
   public var systemCPUSeconds = 0.0
   public var userCPUSeconds = 0.0
+  /// What commands are timed with, as INFO names it.
+  public var clock = "the caller's"
   /// The reactor's back-end: io_uring, epoll, or none for an engine without sockets.
   public var backend = "none"
   /// Connections of all workers.

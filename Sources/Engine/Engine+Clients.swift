@@ -36,8 +36,13 @@ extension Engine {
   }
 
   /// Takes bytes that came from a client and runs the requests in them. All of the bytes are taken: what cannot be run yet is kept.
-  public mutating func receive(_ bytes: RawSpan, from client: ClientID) {
+  ///
+  /// `place` says where exactly these bytes were foreseen; −1: they were not.
+  public mutating func receive(
+    _ bytes: RawSpan, from client: ClientID, foreseenAt place: Int = -1
+  ) {
     let index = client.index
+    let foresight = takeForesight(place, of: index)
     statistics.bytesIn += UInt64(bytes.byteCount)
     // What comes behind the last command is read, so that no reset overtakes the last reply, and counts for nothing.
     if sessions[index].mode.contains(.closing) { return }
@@ -46,7 +51,7 @@ extension Engine {
     if sessions[index].wish.contains(.direct) {
       receiveLarge(bytes, index)
     } else if sessions[index].query.isEmpty, sessions[index].mode.isDisjoint(with: .stopped) {
-      let done = run(bytes, of: index)
+      let done = run(bytes, of: index, foresight)
       if done < bytes.byteCount { keep(bytes.extracting(done..<bytes.byteCount), of: index) }
     } else {
       keep(bytes, of: index)

@@ -38,7 +38,9 @@ extension Engine {
       for change in changes {
         // Checked by the worker that took the command, against the same table.
         var changed = settings
-        do throws(SettingError) { try changed.set(change.name, to: change.value) } catch { continue }
+        do throws(SettingError) { try changed.set(change.name, to: change.value) } catch {
+          continue
+        }
         settings = changed
       }
       applySettings()

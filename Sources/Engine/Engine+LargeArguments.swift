@@ -129,8 +129,12 @@ final class HeldBulk {
   @unsafe
   func destination() -> UnsafeMutableRawBufferPointer? {
     guard let missing = missingByteCount, missing > 0 else { return nil }
-    do throws(OutOfMemory) { try value?.room(atLeast: min(missing, 256 << 10)) } catch { return nil }
-    guard let address = unsafe value?.roomAddress, let count = value?.roomByteCount else { return nil }
+    do throws(OutOfMemory) { try value?.room(atLeast: min(missing, 256 << 10)) } catch {
+      return nil
+    }
+    guard let address = unsafe value?.roomAddress, let count = value?.roomByteCount else {
+      return nil
+    }
     return unsafe UnsafeMutableRawBufferPointer(start: address, count: count)
   }
 

@@ -24,7 +24,7 @@ struct Plan {
 extension Engine {
   /// Runs the whole requests at the beginning of `bytes`, one batch after the other, until there are no more or the session is stopped.
   /// Returns how many bytes are done with.
-  mutating func run(_ bytes: RawSpan, of index: Int32) -> Int {
+  mutating func run(_ bytes: RawSpan, of index: Int32, _ foresight: Foresight = .none) -> Int {
     guard var batch = self.batch.take() else { return 0 }
     current = index
     swap(&reply.queue, &sessions[index].output)
@@ -48,7 +48,7 @@ extension Engine {
         swap(&large, &sessions[index].large)
         sessions[index].largeByteCount = 0
       }
-      let executed = execute(batch, rest)
+      let executed = execute(batch, rest, offset == 0 ? foresight : .none)
       if executed < batch.count {
         // Stopped on the way: what was not run is parsed again from its beginning.
         sessions[index].parser = RequestParser()
@@ -70,16 +70,22 @@ extension Engine {
   }
 
   /// Runs a batch's requests in order, and says how many were run: all, unless the session was stopped by one of them.
-  private mutating func execute(_ batch: borrowing RequestBatch, _ bytes: RawSpan) -> Int {
+  private mutating func execute(
+    _ batch: borrowing RequestBatch, _ bytes: RawSpan, _ foresight: Foresight
+  ) -> Int {
     let count = batch.count
     var plans = InlineArray<16, Plan>(repeating: Plan())
     for i in 0..<count {
-      plans[i] = plan(batch.arguments(of: i, in: bytes))
-      if count > 1, plans[i].slot >= 0 {
-        keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
-      }
+      plans[i] = plan(batch.arguments(of: i, in: bytes), i == 0 ? foresight : .none)
+      if count > 1, plans[i].slot >= 0 { keyspace.prefetchTable(Int(plans[i].slot)) }
     }
     if count > 1 {
+      for i in 0..<count where plans[i].slot >= 0 {
+        keyspace.prefetchDirectory(Int(plans[i].slot), plans[i].hash)
+      }
+      for i in 0..<count where plans[i].slot >= 0 {
+        keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
+      }
       for i in 0..<count where plans[i].slot >= 0 {
         keyspace.prefetchEntry(Int(plans[i].slot), plans[i].hash)
       }
@@ -97,7 +103,7 @@ extension Engine {
 
   /// Which command it is, and where its first key is. Reads nothing but the request.
   @inline(__always)
-  private func plan(_ arguments: Arguments) -> Plan {
+  private func plan(_ arguments: Arguments, _ foresight: Foresight) -> Plan {
     var plan = Plan()
     guard let id = lookup.command(arguments[0]) else {
       plan.problem = .unknownCommand
@@ -121,6 +127,12 @@ extension Engine {
     }
     if known.firstKey > 0 {
       let key = arguments[Int(known.firstKey)]
+      // An inline request, or empty lines before it, are not foreseen.
+      if foresight.client >= 0, known.firstKey == 1, key.byteCount == foresight.keyByteCount {
+        plan.slot = foresight.slot
+        plan.hash = foresight.hash
+        return plan
+      }
       plan.slot = Int32(HashSlot.of(key).index)
       plan.hash = KeyHash(key, seed: hashSeed)
     }
@@ -133,15 +145,11 @@ extension Engine {
     hasFailed = false
     let before = reply.queue.byteCount
     let command = Int(call.id.rawValue)
-    if problem == .none, admits(call, hot[command]) {
-      let effect = dispatch(call)
-      if effect != .none, listeners != 0 { log(call, effect) }
-      statistics.commands[command].calls &+= 1
-      if hasFailed { statistics.commands[command].failed &+= 1 }
-    } else {
-      if problem != .none { refuse(call, problem) }
-      statistics.commands[command].rejected &+= 1
-    }
+    guard problem == .none, admits(call, hot[command]) else { return reject(call, problem) }
+    let effect = dispatch(call)
+    if effect != .none, listeners != 0 { log(call, effect) }
+    statistics.commands[command].calls &+= 1
+    if hasFailed { statistics.commands[command].failed &+= 1 }
     let time = clock.nanoseconds()
     let spent = time &- lastNanoseconds
     lastNanoseconds = time
@@ -155,17 +163,41 @@ extension Engine {
         call.slot, cpu: spent, bytesIn: UInt64(UInt32(byteCount)),
         bytesOut: UInt64(truncatingIfNeeded: made))
     }
+    pauseIfFull()
+  }
+
+  /// More replies wait than may: nothing more is run until some are sent.
+  @inline(__always)
+  private mutating func pauseIfFull() {
     if reply.queue.byteCount > settings.clientOutputPause {
       sessions[current].mode.insert(.outputFull)
     }
+  }
+
+  /// A command that does not run, and what is counted of it: as with Redis neither time nor a command processed, and nothing at all
+  /// of a name that is unknown.
+  @inline(never)
+  private mutating func reject(_ call: Call, _ problem: Plan.Problem) {
+    if problem != .none {
+      refuse(call, problem)
+      sessions[current].mode.remove(.asking)
+    }
+    if problem == .none || problem == .arity {
+      statistics.commands[Int(call.id.rawValue)].rejected &+= 1
+      sessions[current].lastCommand = call.id
+    }
+    lastNanoseconds = clock.nanoseconds()
+    pauseIfFull()
   }
 
   /// Whether a command may run now, here; if not, it has been answered.
   @inline(__always)
   private mutating func admits(_ call: Call, _ known: HotCommand) -> Bool {
     if call.slot >= 0 {
-      if known.lastKey != known.firstKey || keyspace.owner(of: call.slot) | openSlotBits
-        != sessions[current].shard || !sessions[current].mode.isEmpty
+      if known.lastKey != known.firstKey
+        || keyspace.owner(of: call.slot) | openSlotBits
+          != sessions[current].shard
+        || !sessions[current].mode.isEmpty
       {
         guard isRoutedHere(call, known) else { return false }
       }

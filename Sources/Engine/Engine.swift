@@ -77,6 +77,8 @@ public struct Engine: ~Copyable {
   var reply = Replies()
   /// The client whose requests are run.
   var current: Int32 = -1
+  /// What is known of the bytes that are about to be received, by their place in the group.
+  var foresights = InlineArray<16, Foresight>(repeating: Foresight.none)
   /// Taken out while it is filled or run.
   var batch: RequestBatch? = RequestBatch()
   /// The current request's large arguments; empty but for requests that have some.
@@ -117,6 +119,8 @@ public struct Engine: ~Copyable {
   var appliedControls: [(number: UInt64, request: ControlRequest)] = []
   var random: Draw
   var expiryCursor = ExpiryCursor()
+  /// What the sweep may still look at before the next tick.
+  var sweepUnits = 0
   var nextClientNumber: UInt64 = 0
   let worker: Int
   let workers: Int
@@ -158,7 +162,7 @@ public struct Engine: ~Copyable {
       var keyspace = try Keyspace(seed: seed)
       for slot in 0..<HashSlot.count {
         if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
-          try keyspace.own(slot, by: shard)
+          keyspace.own(slot, by: shard)
         }
       }
       return keyspace

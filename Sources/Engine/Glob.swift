@@ -37,7 +37,8 @@ enum Glob {
   }
 
   /// Where the pattern goes on if its element at `p` matches the byte; nil if it does not.
-  private static func step(_ pattern: RawSpan, _ p: Int, _ byte: UInt8, ignoringCase: Bool) -> Int? {
+  private static func step(_ pattern: RawSpan, _ p: Int, _ byte: UInt8, ignoringCase: Bool) -> Int?
+  {
     let count = pattern.byteCount
     let wanted = pattern.byte(at: p)
     switch wanted {

@@ -4,30 +4,42 @@ internal import Storage
 // removed, the figures of the last moment are computed.
 
 extension Engine {
-  /// Entries or allocations that one slice looks at: at 10–100 ns each far below 250 µs.
+  /// Buckets, entries or allocations that one slice looks at: at 10–100 ns each far below 250 µs.
   private static let sliceWorkUnits = 1024
+  /// What the sweep for expired keys may look at in a tick, unless it finds many: at most half a percent of a worker's time.
+  private static let sweepWorkUnits = 16 * sliceWorkUnits
 
   /// One slice. True if there is more to do at once.
   public mutating func housekeep() -> Bool {
-    var isBusy = false
     if keyspace.hasGrave {
       _ = keyspace.bury(workUnits: Self.sliceWorkUnits)
-      isBusy = keyspace.hasGrave
+      if keyspace.hasGrave { return true }
+    }
+    return sweepUnits > 0 && sweep()
+  }
+
+  /// Removes expired keys among the next ones, and says whether to go on at once.
+  private mutating func sweep() -> Bool {
+    if keyspace.expiringCount == 0 {
+      sweepUnits = 0
+      return false
     }
     var units = Self.sliceWorkUnits
     var expired = 0
-    while let (slot, entry) = keyspace.nextExpired(
-      &expiryCursor, now: now, workUnits: &units)
-    {
+    while let (slot, entry) = keyspace.nextExpired(&expiryCursor, now: now, workUnits: &units) {
       expire(slot, entry)
       expired += 1
     }
-    // A slice that found much will find more: go on in the next turn instead of in a tenth of a second.
-    return isBusy || expired > Self.sliceWorkUnits / 16
+    let isAtEnd = units > 0
+    // A slice that found many will find more: it is free.
+    if expired < Self.sliceWorkUnits / 16 { sweepUnits -= Self.sliceWorkUnits }
+    if isAtEnd { sweepUnits = 0 }
+    return sweepUnits > 0
   }
 
   /// A few times a second: figures, the memory test.
   public mutating func tick() {
+    sweepUnits = Self.sweepWorkUnits
     let elapsed = now - statistics.sampledAt
     if elapsed >= 1000 || elapsed < 0 {
       let done = statistics.commandCount - statistics.sampledCommandCount

@@ -58,7 +58,8 @@ struct Setting: Sendable {
   let set: @Sendable (inout Settings, String) throws(SettingError) -> Void
 
   private static func number(
-    _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>,
+    _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable,
+    _ range: ClosedRange<Int>,
     isMutable: Bool = true
   ) -> Setting {
     Setting(
@@ -87,7 +88,8 @@ struct Setting: Sendable {
   }
 
   private static func text(
-    _ name: String, _ path: any WritableKeyPath<Settings, String> & Sendable, isMutable: Bool = false
+    _ name: String, _ path: any WritableKeyPath<Settings, String> & Sendable,
+    isMutable: Bool = false
   ) -> Setting {
     Setting(
       name: name, isMutable: isMutable, get: { $0[keyPath: path] },

@@ -12,8 +12,8 @@ struct CommandStatistics {
 
 /// What was counted by a worker, over all its shards.
 struct Statistics {
-  /// By command id.
-  var commands = [CommandStatistics](repeating: CommandStatistics(), count: CommandID.allCases.count)
+  /// By command id; inline, so that counting costs no check for uniqueness.
+  var commands = InlineArray<128, CommandStatistics>(repeating: CommandStatistics())
   /// Error replies by their first word; filled on the cold path.
   var errors: [(code: String, count: UInt64)] = []
   var commandCount: UInt64 = 0

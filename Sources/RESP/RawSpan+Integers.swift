@@ -1,3 +1,5 @@
+// Integers as clients write them.
+
 extension RawSpan {
   /// The integer that these bytes are, by Redis's rules: an optional `-`, then digits without a leading zero, nothing before, between or after; `nil` for anything else: `+1`, `01`, `-0`, ` 1`, an empty string, what does not fit 64 bits.
   @inlinable

@@ -1,3 +1,5 @@
+// Requests in the common form, parsed a word at a time.
+
 extension RequestBatch {
   /// Parses requests of the common form from `start` on: whole, counts and lengths of 1 to 5 digits, strict line ends. Stops before the first that is anything else, and without a trace of it.
   /// - Returns: the end of the last request.

@@ -1,3 +1,5 @@
+// Inline requests: words and quotes.
+
 extension RequestBatch {
   /// Adds the request that a line of text is (without its end): words between spaces, `"…"` with `\n \r \t \b \a \xHH` and any other byte escaped by `\`, `'…'` with `\'`. Quotes may begin inside a word, and must be followed by a space or the end. A line of spaces is no request.
   mutating func appendInline(_ line: RawSpan, byteCount: Int) throws(ProtocolError) {

@@ -68,8 +68,9 @@ struct ConnectionTable: ~Copyable {
     return place
   }
 
-  /// Calls `body` with every connection that is there.
-  func forEach(_ body: (UnsafeMutablePointer<Connection>) -> Void) {
-    for index in 0..<used where start[index].flags.contains(.used) { body(start + index) }
+  /// The connection at place `index` of those ever used, if the place is taken.
+  func connection(at index: Int) -> UnsafeMutablePointer<Connection>? {
+    precondition(index < used)
+    return start[index].flags.contains(.used) ? start + index : nil
   }
 }

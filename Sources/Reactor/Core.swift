@@ -25,9 +25,10 @@ struct Core: ~Copyable {
   }
 
   deinit {
-    connections.forEach { place in
-      Kept(at: place.pointee.kept)?.free()
-      if place.pointee.fd >= 0 { _ = tern_close(place.pointee.fd) }
+    for index in 0..<connections.used {
+      guard let connection = connections.connection(at: index) else { continue }
+      Kept(at: connection.pointee.kept)?.free()
+      if connection.pointee.fd >= 0 { _ = tern_close(connection.pointee.fd) }
     }
     for place in 0..<lent.count { lent[place].deallocate() }
     for listener in listeners where !listener.free { _ = tern_close(listener.fd) }

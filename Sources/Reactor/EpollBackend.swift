@@ -172,7 +172,8 @@ struct EpollBackend: ~Copyable {
         core.pointee.events.append(
           Event(.filled, id, tag: connection.pointee.tag, byteCount: count))
       } else {
-        core.pointee.received(id, connection, at: UnsafeRawPointer(arena + arenaUsed), byteCount: count)
+        core.pointee.received(
+          id, connection, at: UnsafeRawPointer(arena + arenaUsed), byteCount: count)
         // A cache line's beginning for each, so that what follows a request is never written while it is read.
         arenaUsed += (count + 63) & ~63
       }
@@ -231,7 +232,7 @@ struct EpollBackend: ~Copyable {
   // MARK: listeners
 
   private mutating func watchListeners() {
-    if !hasIdleListener || !core.pointee.mayAcceptAgain() { return }
+    guard core.pointee.mayAcceptAgain(), hasIdleListener else { return }
     hasIdleListener = false
     for place in 0..<core.pointee.listeners.count {
       let listener = core.pointee.listeners[place]

@@ -5,11 +5,6 @@ public struct ConnectionID: Sendable, Equatable, Hashable, BitwiseCopyable {
   public let index: UInt32
   let generation: UInt32
 
-  init(index: UInt32, generation: UInt32) {
-    self.index = index
-    self.generation = generation
-  }
-
   /// Names no connection: what events of listeners and wake-ups carry.
   public static let none = ConnectionID(index: .max, generation: .max)
 }

@@ -49,6 +49,7 @@ struct Kept {
   private static func allocate(capacity: Int) -> UnsafeMutablePointer<Header> {
     let block = UnsafeMutableRawPointer.allocate(
       byteCount: headerSize + capacity, alignment: headerSize)
-    return block.initializeMemory(as: Header.self, repeating: Header(byteCount: 0, capacity: capacity), count: 1)
+    return block.initializeMemory(
+      as: Header.self, repeating: Header(byteCount: 0, capacity: capacity), count: 1)
   }
 }

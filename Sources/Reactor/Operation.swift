@@ -22,6 +22,7 @@ struct Operation {
   var kind: Kind? { Kind(rawValue: UInt8(word & 15)) }
   var connection: ConnectionID {
     ConnectionID(
-      index: UInt32(truncatingIfNeeded: word) >> 4, generation: UInt32(truncatingIfNeeded: word >> 32))
+      index: UInt32(truncatingIfNeeded: word) >> 4,
+      generation: UInt32(truncatingIfNeeded: word >> 32))
   }
 }

@@ -118,6 +118,9 @@ import Glibc
     core.pointee.filtering ? core.pointee.filtered(place) : core.pointee.events[place]
   }
 
+  /// Event `place` as it stands, without taking it: a hint, because by the time that it is taken it may have become `.none`.
+  public func peek(_ place: Int) -> Event { core.pointee.events[place] }
+
   /// A `.received` event's bytes, lent until `endTurn`.
   @_lifetime(borrow self)
   public func bytes(of event: Event) -> RawSpan {

@@ -94,8 +94,7 @@ struct Ring: ~Copyable {
       to: io_uring_getevents_arg(
         sigmask: 0, sigmask_sz: 8, pad: 0, ts: UInt64(UInt(bitPattern: limit))))
     var registration = io_uring_rsrc_update(offset: .max, resv: 0, data: UInt64(fd))
-    if tern_io_uring_register(fd, UInt32(IORING_REGISTER_RING_FDS), &registration, 1) == 1
-    {
+    if tern_io_uring_register(fd, UInt32(IORING_REGISTER_RING_FDS), &registration, 1) == 1 {
       enterDescriptor = Int32(registration.offset)
       enterFlags = IORING_ENTER_REGISTERED_RING
     } else {

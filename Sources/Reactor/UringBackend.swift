@@ -11,6 +11,11 @@ import Glibc
 ///   for room. So a turn of small replies needs one `enter` that also waits for the next requests; a completion for each reply
 ///   would end that wait at once.
 /// - `inFlight` counts the operations that owe a last completion, silent sends included; `.closed` waits for 0.
+///
+/// Measured and left out. Waiting for more than one completion needs a timer for when they do not come, which costs more than the
+/// larger batches save (P=1, 50 connections: 5.9 µs without, 6.0–12 µs with 100–10 µs). Yielding the processor before the wait
+/// halves the server's own CPU on a core shared with its clients, but only moves it to them (same throughput, median latency
+/// doubled), and beside a busy process it costs 70–90 % of the throughput.
 struct UringBackend: ~Copyable {
   private let core: UnsafeMutablePointer<Core>
   var ring: Ring
@@ -216,7 +221,7 @@ struct UringBackend: ~Copyable {
   }
 
   private mutating func armListeners() {
-    if !hasIdleListener || !core.pointee.mayAcceptAgain() { return }
+    guard core.pointee.mayAcceptAgain(), hasIdleListener else { return }
     hasIdleListener = false
     for place in 0..<core.pointee.listeners.count {
       let listener = core.pointee.listeners[place]

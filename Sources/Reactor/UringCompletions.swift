@@ -25,7 +25,9 @@ extension UringBackend {
     }
   }
 
-  @inline(__always) private mutating func received(_ id: ConnectionID, _ completion: tern_completion) {
+  @inline(__always) private mutating func received(
+    _ id: ConnectionID, _ completion: tern_completion
+  ) {
     var start: UnsafeRawPointer?
     if completion.flags & IORING_CQE_F_BUFFER != 0 {
       start = buffers.take(UInt16(completion.flags >> UInt32(IORING_CQE_BUFFER_SHIFT)))

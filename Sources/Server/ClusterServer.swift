@@ -82,15 +82,16 @@ public final class ClusterServer: Sendable {
     var settings = settings
     settings.shards = topology.shards.count
     let plan = try Listeners(settings, topology)
+    let clock = Self.clock()
     let process = ProcessState(
-      figures: figures(configurationFile), report: report, shutdown: shutdownRequested)
+      figures: figures(configurationFile, clock), report: report, shutdown: shutdownRequested)
     process.raiseOpenFiles(settings)
     let sequencer = Sequencer()
     let life = Life(workers: settings.workers)
     let map = topology.map
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
     for index in 0..<settings.workers {
-      var engine = EngineOptions(map: map, clock: MonotonicClock { SystemClock.monotonicNanoseconds })
+      var engine = EngineOptions(map: map, clock: clock.clock)
       engine.worker = index
       engine.workers = settings.workers
       engine.hashSeed = (topology.hashSeed.first, topology.hashSeed.second)
@@ -133,6 +134,14 @@ public final class ClusterServer: Sendable {
     Files.unlock(lock)
   }
 
+  /// What commands are timed with: the time-stamp counter if the kernel uses it as its own clock, else the kernel's clock.
+  private static func clock() -> (clock: MonotonicClock, name: String) {
+    let source = Files.read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    return SystemClock.calibrate(trusted: source?.hasPrefix("tsc") ?? false)
+      ? (MonotonicClock { SystemClock.stampNanoseconds }, "X86 TSC")
+      : (MonotonicClock { SystemClock.monotonicNanoseconds }, "POSIX clock_gettime")
+  }
+
   private static func lockDirectory(_ directory: String) throws(StartFailure) -> Int32 {
     do throws(Files.Failure) {
       try Files.makeDirectory(directory)
@@ -143,11 +152,14 @@ public final class ClusterServer: Sendable {
     } catch { throw StartFailure(error.reason) }
   }
 
-  private static func figures(_ configurationFile: String) -> ProcessFigures {
+  private static func figures(
+    _ configurationFile: String, _ clock: (clock: MonotonicClock, name: String)
+  ) -> ProcessFigures {
     var figures = ProcessFigures()
     figures.processID = Int(getpid())
     figures.configurationFile = configurationFile
     figures.startedAt = SystemClock.unixMicroseconds / 1000
+    figures.clock = clock.name
     figures.runID = RandomBytes.hexadecimal(20)
     figures.executable = CommandLine.arguments.first ?? ""
     figures.systemByteCount = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))

@@ -52,7 +52,9 @@ enum Files {
     }
     let isSynced = fsync(file) == 0
     close(file)
-    guard isSynced, unsafe rename(temporary, path) == 0 else { throw failure("cannot replace", path) }
+    guard isSynced, unsafe rename(temporary, path) == 0 else {
+      throw failure("cannot replace", path)
+    }
     syncDirectory(of: path)
   }
 
@@ -72,7 +74,9 @@ enum Files {
     var made = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
       made += made.isEmpty || made.hasSuffix("/") ? "\(part)" : "/\(part)"
-      if unsafe mkdir(made, 0o755) != 0, errno != EEXIST { throw failure("cannot make directory", made) }
+      if unsafe mkdir(made, 0o755) != 0, errno != EEXIST {
+        throw failure("cannot make directory", made)
+      }
     }
   }
 

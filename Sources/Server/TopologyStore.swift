@@ -19,7 +19,8 @@ struct TopologyStore {
       }
       if topology.shards.count != settings.shards {
         report(
-          "nodes.conf has \(topology.shards.count) shards and decides over --shards \(settings.shards)")
+          "nodes.conf has \(topology.shards.count) shards and decides over --shards \(settings.shards)"
+        )
       }
     } else {
       topology = try Self.new(settings)

@@ -31,8 +31,10 @@ struct WorkerLoop: ~Copyable {
   private let sequencer: Sequencer
   private let process: ProcessState
   private let index: Int
-  /// Unix microseconds of this turn, and when the next tick is due.
+  /// Unix microseconds of this turn.
   private var now: Int64 = 0
+  /// Nanoseconds of the monotonic clock at this turn, and when the next tick is due: timers do not follow the calendar's jumps.
+  private var monotonic: Int64 = 0
   private var nextTick: Int64 = 0
   private var isBusy = false
   private var isDraining = false
@@ -42,10 +44,10 @@ struct WorkerLoop: ~Copyable {
   /// Where the search for idle connections goes on.
   private var idleCursor = 0
 
-  /// The pause between ticks, in microseconds.
-  private static let tickInterval: Int64 = 100_000
-  /// How long replies may take to leave at the end, in microseconds.
-  private static let drainTime: Int64 = 2_000_000
+  /// The pause between ticks, in nanoseconds.
+  private static let tickInterval: Int64 = 100_000_000
+  /// How long replies may take to leave at the end, in nanoseconds.
+  private static let drainTime: Int64 = 2_000_000_000
   /// Idle connections looked at in one tick.
   private static let idleChecks = 2000
 
@@ -103,10 +105,11 @@ struct WorkerLoop: ~Copyable {
       return .failed
     }
     now = SystemClock.unixMicroseconds
+    monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
-    for place in 0..<count { handle(reactor.event(place)) }
-    if now >= nextTick { tick() }
+    handleAll(count)
+    if monotonic >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
     serveListed()
@@ -122,16 +125,47 @@ struct WorkerLoop: ~Copyable {
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 { return 0 }
-    return max(0, min(nextTick - SystemClock.unixMicroseconds, Self.tickInterval)) * 1000
+    return max(0, min(nextTick - monotonic, Self.tickInterval))
   }
 
   // MARK: events
 
+  /// Handles a turn's events in order, in groups whose keys are prefetched together.
   @inline(__always)
-  private mutating func handle(_ event: Event) {
+  private mutating func handleAll(_ count: Int) {
+    var place = 0
+    while place < count {
+      let end = min(place + Engine.foresightLimit, count)
+      let first = place
+      let isGroup = end - first > 1
+      if isGroup {
+        for i in first..<end {
+          let event = reactor.peek(i)
+          if event.kind == .received { Self.foresee(event, at: i - first, reactor, &engine) }
+        }
+        engine.prefetchForeseen(end - first)
+      }
+      while place < end {
+        handle(reactor.event(place), foreseenAt: isGroup ? place - first : -1)
+        place += 1
+      }
+    }
+  }
+
+  @inline(__always)
+  private static func foresee(
+    _ event: Event, at place: Int, _ reactor: borrowing Reactor, _ engine: inout Engine
+  ) {
+    engine.foresee(
+      reactor.bytes(of: event), from: ClientID(index: Int32(truncatingIfNeeded: event.tag)),
+      at: place)
+  }
+
+  @inline(__always)
+  private mutating func handle(_ event: Event, foreseenAt place: Int = -1) {
     let client = ClientID(index: Int32(truncatingIfNeeded: event.tag))
     switch event.kind {
-    case .received: Self.receive(event, client, reactor, &engine)
+    case .received: Self.receive(event, client, place, reactor, &engine)
     case .sent: engine.sent(event.byteCount, of: client)
     case .accepted: accept(event)
     case .filled:
@@ -154,9 +188,10 @@ struct WorkerLoop: ~Copyable {
   /// The reactor lends the bytes while the engine runs them: two borrowings that only separate parameters show to be apart.
   @inline(__always)
   private static func receive(
-    _ event: Event, _ client: ClientID, _ reactor: borrowing Reactor, _ engine: inout Engine
+    _ event: Event, _ client: ClientID, _ place: Int, _ reactor: borrowing Reactor,
+    _ engine: inout Engine
   ) {
-    engine.receive(reactor.bytes(of: event), from: client)
+    engine.receive(reactor.bytes(of: event), from: client, foreseenAt: place)
   }
 
   private mutating func accept(_ event: Event) {
@@ -226,7 +261,7 @@ struct WorkerLoop: ~Copyable {
   // MARK: timers
 
   private mutating func tick() {
-    nextTick = now + Self.tickInterval
+    nextTick = monotonic + Self.tickInterval
     process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
     engine.process = process.figures
     engine.tick()
@@ -275,7 +310,7 @@ struct WorkerLoop: ~Copyable {
   /// Stops accepting; what replies wait are sent.
   private mutating func drain() {
     isDraining = true
-    drainDeadline = now + Self.drainTime
+    drainDeadline = monotonic + Self.drainTime
     for listener in listeners { reactor.remove(listener: listener.fileDescriptor) }
     for (place, connection) in connections.enumerated() where connection != .none {
       if !engine.hasUnsentOutput(ClientID(index: Int32(place))) { reactor.close(connection) }
@@ -289,7 +324,7 @@ struct WorkerLoop: ~Copyable {
     for (place, connection) in connections.enumerated() where connection != .none {
       open += 1
       let client = ClientID(index: Int32(place))
-      if now > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
+      if monotonic > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
     }
     return open == 0
   }

@@ -126,6 +126,8 @@ public struct Arena: Sendable {
     guard mallctl("thread.arena", nil, nil, &number, MemoryLayout<UInt32>.size) == 0 else {
       throw OutOfMemory()
     }
+    // What the cache holds comes from the arena before.
+    _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
     return Arena(number: number)
   }
 }

@@ -15,20 +15,31 @@
 
 /// A bucket's place.
 struct Bucket {
+  /// A cache line.
   static var byteCount: Int { 64 }
+  /// Its places.
   static var capacity: Int { 9 }
+  /// Where a leading word stands.
   static var leadPlace: Int { 8 }
+  /// The tag of a leading word: not 0, so that its place is taken.
   static var leadTag: UInt8 { 255 }
+  /// The 48 bits of a word.
   static var wordMask: UInt64 { (1 << 48) - 1 }
+  /// The word leads to an extension.
   static var leadBit: UInt64 { 1 << 47 }
+  /// The entry has an expiry.
   static var expiryBit: UInt64 { 1 << 46 }
+  /// Where the displacement begins.
   static var displacementShift: UInt64 { 44 }
+  /// The address of an entry or extension, without its low four bits, which are 0.
   static var addressMask: UInt64 { (1 << 44) - 1 }
   /// No longer counted.
   static var stickyPassed: UInt8 { 255 }
 
+  /// Its first byte.
   let base: UnsafeMutableRawPointer
 
+  /// The bucket at `base`.
   @inline(__always)
   init(_ base: UnsafeMutableRawPointer) { self.base = base }
 
@@ -53,11 +64,13 @@ struct Bucket {
   @inline(__always)
   var entryCount: Int { taken.nonzeroBitCount &- (leads ? 1 : 0) }
 
+  /// The word at a place.
   @inline(__always)
   func word(_ place: Int) -> UInt64 {
     base.loadUnaligned(fromByteOffset: place &* 6, as: UInt64.self) & Bucket.wordMask
   }
 
+  /// Sets the word at a place.
   @inline(__always)
   func setWord(_ place: Int, _ word: UInt64) {
     let at = base + place &* 6
@@ -65,23 +78,28 @@ struct Bucket {
     at.storeBytes(of: UInt16(truncatingIfNeeded: word &>> 32), toByteOffset: 4, as: UInt16.self)
   }
 
+  /// The tag at a place.
   @inline(__always)
   func tag(_ place: Int) -> UInt8 { base.load(fromByteOffset: 54 &+ place, as: UInt8.self) }
 
+  /// Sets the tag at a place.
   @inline(__always)
   func setTag(_ place: Int, _ tag: UInt8) {
     base.storeBytes(of: tag, toByteOffset: 54 &+ place, as: UInt8.self)
   }
 
+  /// Sets word and tag of a place.
   @inline(__always)
   func set(_ place: Int, _ word: UInt64, tag: UInt8) {
     setWord(place, word)
     setTag(place, tag)
   }
 
+  /// Empties a place.
   @inline(__always)
   func empty(_ place: Int) { set(place, 0, tag: 0) }
 
+  /// The counter o.
   @inline(__always)
   var passed: UInt8 {
     get { base.load(fromByteOffset: 63, as: UInt8.self) }
@@ -127,6 +145,7 @@ struct Bucket {
     UnsafeMutableRawPointer(bitPattern: UInt((word & addressMask) &<< 4)).unsafelyUnwrapped
   }
 
+  /// An address as it stands in a word.
   @inline(__always)
   static func addressBits(_ address: UnsafeMutableRawPointer) -> UInt64 {
     UInt64(UInt(bitPattern: address)) &>> 4
@@ -136,6 +155,7 @@ struct Bucket {
   @inline(__always)
   static func displacement(_ word: UInt64) -> UInt64 { (word &>> displacementShift) & 0b1011 }
 
+  /// The entry that a word names.
   @inline(__always)
   static func entry(_ word: UInt64) -> Entry { Entry(address(word)) }
 }
@@ -146,8 +166,10 @@ struct Bucket {
 @safe public struct EntryRef {
   /// The bucket's address (a multiple of 64), in the low bits the place, and bit 4: the bucket is an extension.
   let place: UInt
+  /// The entry.
   let entry: Entry
 
+  /// The entry at a place of a bucket.
   @inline(__always)
   init(bucket: Bucket, place: Int, entry: Entry, isExtension: Bool) {
     self.place =
@@ -155,14 +177,17 @@ struct Bucket {
     self.entry = entry
   }
 
+  /// The bucket.
   @inline(__always)
   var bucket: Bucket {
     Bucket(UnsafeMutableRawPointer(bitPattern: place & ~63).unsafelyUnwrapped)
   }
 
+  /// The place in the bucket.
   @inline(__always)
   var index: Int { Int(bitPattern: place & 15) }
 
+  /// Whether the bucket is an extension.
   @inline(__always)
   var isExtension: Bool { place & 16 != 0 }
 

@@ -4,15 +4,8 @@
 
 /// The tree.
 struct BucketSums {
-  static var byteCount: Int { SizeClass.bytes((Keyspace.slotCount + 1) * 8) }
-
-  /// Place 0 is not used.
+  /// A place more than there are slots, all zero to begin with; place 0 is not used.
   let sums: UnsafeMutablePointer<Int>
-
-  init(_ memory: UnsafeMutableRawPointer) {
-    sums = memory.bindMemory(to: Int.self, capacity: Keyspace.slotCount + 1)
-    sums.initialize(repeating: 0, count: Keyspace.slotCount + 1)
-  }
 
   /// All buckets together.
   var total: Int { sums[Keyspace.slotCount] }

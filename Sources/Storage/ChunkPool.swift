@@ -11,10 +11,13 @@
 /// A chunk, by the address where its data must end.
 @usableFromInline
 struct Chunk {
+  /// What a chunk needs for itself.
   static var trailerByteCount: Int { 32 }
 
+  /// Where the data must end and the trailer begins.
   let limit: UnsafeMutableRawPointer
 
+  /// The chunk whose data must end at `limit`.
   init(_ limit: UnsafeMutableRawPointer) { self.limit = limit }
 
   /// The chunk behind it.

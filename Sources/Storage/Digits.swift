@@ -1,6 +1,7 @@
 /// An integer's decimal digits, without memory of their own.
 struct Digits {
   private var digits: InlineArray<20, UInt8>
+  /// How many characters they are, with the sign.
   let count: Int
 
   /// The digits of an integer.

@@ -20,19 +20,24 @@
 
 /// A directory word.
 struct DirectoryWord {
+  /// The address of a segment or page.
   static var addressMask: UInt64 { (1 << 48) - 1 }
 
+  /// The word.
   var bits: UInt64
 
+  /// A word as it stands in a page or a root.
   @inline(__always)
   init(bits: UInt64) { self.bits = bits }
 
+  /// The word of a segment.
   @inline(__always)
   init(segment: UnsafeMutableRawPointer, buckets: Int, depth: UInt64) {
     bits =
       UInt64(UInt(bitPattern: segment)) | UInt64(truncatingIfNeeded: buckets) &<< 48 | depth &<< 56
   }
 
+  /// The word that leads to a page of 2^log words.
   @inline(__always)
   init(page: UnsafeMutablePointer<UInt64>, log: UInt64) {
     bits = UInt64(UInt(bitPattern: page)) | log &<< 56
@@ -42,6 +47,7 @@ struct DirectoryWord {
   @inline(__always)
   var isEmpty: Bool { bits == 0 }
 
+  /// Whether it leads to a page.
   @inline(__always)
   var isPage: Bool { bits & (0xff << 48) == 0 }
 
@@ -49,20 +55,25 @@ struct DirectoryWord {
   @inline(__always)
   var depth: UInt64 { bits &>> 56 }
 
+  /// A segment's buckets.
   @inline(__always)
   var buckets: UInt64 { (bits &>> 48) & 0xff }
 
+  /// A segment's buckets.
   @inline(__always)
   var bucketCount: Int { Int(truncatingIfNeeded: buckets) }
 
+  /// The segment's (or page's) address.
   @inline(__always)
   var segment: UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(bitPattern: UInt(bits & DirectoryWord.addressMask)).unsafelyUnwrapped
   }
 
+  /// The page's words.
   @inline(__always)
   var page: UnsafeMutablePointer<UInt64> { segment.assumingMemoryBound(to: UInt64.self) }
 
+  /// The bucket of that number.
   @inline(__always)
   func bucket(_ index: Int) -> Bucket { Bucket(segment + index &* Bucket.byteCount) }
 
@@ -70,6 +81,7 @@ struct DirectoryWord {
   @inline(__always)
   var reach: UInt64 { buckets > 3 ? 3 : buckets &- 1 }
 
+  /// The number of the bucket that is home to `prefix`, which belongs to this segment.
   @inline(__always)
   func home(_ prefix: UInt64) -> Int {
     Int(truncatingIfNeeded: (prefix &<< depth).multipliedFullWidth(by: buckets).high)
@@ -117,7 +129,9 @@ struct DirectoryWord {
 
 /// The way to one segment: what is needed to change the directory around it.
 struct DirectoryPath {
+  /// A page has 2^9 words at most: 4 KiB.
   static var pageLogLimit: UInt64 { 9 }
+  /// How many pages may lie on a way.
   static var levelLimit: Int { 3 }
 
   /// The word that leads to the page, or is the segment's own (no page).

@@ -27,10 +27,15 @@ enum EntryType {
 
 /// The form of an entry, from which its size follows.
 struct EntryShape {
+  /// Where the type stands in the header.
   static var typeMask: UInt64 { 15 }
+  /// There is an expiry.
   static var expiry: UInt64 { 1 << 4 }
+  /// The form of keys over `shortKeyLimit`.
   static var long: UInt64 { 1 << 5 }
+  /// The value has an allocation of its own.
   static var apart: UInt64 { 1 << 6 }
+  /// The value is a signed integer of 8 bytes.
   static var integer: UInt64 { 1 << 7 }
   /// The flags that move the key within its entry.
   static var layoutMask: UInt64 { expiry | long | apart }
@@ -59,6 +64,7 @@ struct EntryShape {
   @inline(__always)
   var keyOffset: Int { EntryShape.keyOffset(flags) }
 
+  /// Where the key begins in an entry with those flags.
   @inline(__always)
   static func keyOffset(_ header: UInt64) -> Int {
     if header & long == 0 {
@@ -84,22 +90,28 @@ struct EntryShape {
 
 /// A place where an entry lies.
 struct Entry {
+  /// The access clock's bits.
   static var clockLimit: UInt32 { 0xff_ffff }
 
+  /// Its first byte.
   let address: UnsafeMutableRawPointer
 
+  /// The entry at `address`.
   @inline(__always)
   init(_ address: UnsafeMutableRawPointer) { self.address = address }
 
+  /// The header.
   @inline(__always)
   var header: UInt64 {
     get { address.load(as: UInt64.self) }
     nonmutating set { address.storeBytes(of: newValue, as: UInt64.self) }
   }
 
+  /// Whether a flag is set.
   @inline(__always)
   func has(_ flag: UInt64) -> Bool { header & flag != 0 }
 
+  /// The key's length.
   @inline(__always)
   var keyCount: Int {
     let header = header
@@ -107,15 +119,18 @@ struct Entry {
     return address.load(fromByteOffset: 8, as: Int.self)
   }
 
+  /// Its form.
   @inline(__always)
   var shape: EntryShape {
     let header = header
     return EntryShape(flags: header & 0xff, keyCount: keyCount, valueField: header &>> 40)
   }
 
+  /// Where the key begins.
   @inline(__always)
   var key: UnsafeMutableRawPointer { address + EntryShape.keyOffset(header) }
 
+  /// The key, as long as the entry stays.
   @inline(__always)
   var keyBytes: RawSpan {
     @_lifetime(immortal)
@@ -137,6 +152,7 @@ struct Entry {
     }
   }
 
+  /// The access clock.
   @inline(__always)
   var clock: UInt32 {
     get { UInt32(truncatingIfNeeded: header &>> 8) & Entry.clockLimit }

@@ -48,7 +48,7 @@ extension Keyspace {
       let segment = DirectoryWord(bits: table(slot).pointee.root).segment(of: cursor.prefix)
       let home = segment.home(cursor.prefix)
       let first = segment.bucket(home)
-      if cursor.places == 0 { workUnits -= 1 }
+      workUnits -= 1
       var next: Bucket? = first
       var seen = 0
       while let bucket = next {
@@ -57,6 +57,10 @@ extension Keyspace {
           if seen <= cursor.places { continue }
           let word = bucket.word(place)
           guard word & (Bucket.expiryBit | Bucket.leadBit) == Bucket.expiryBit else { continue }
+          guard workUnits > 0 else {
+            cursor.places = seen - 1
+            return nil
+          }
           workUnits -= 1
           let entry = Bucket.entry(word)
           guard entry.expiry <= now else { continue }

@@ -19,6 +19,17 @@ extension Keyspace {
   /// The longest string with the encoding `embstr`.
   public static var embeddedLimit: Int { 44 }
 
+  /// The hint before the first: the slot's own line will be read soon.
+  public func prefetchTable(_ slot: Int) { tern_prefetch(table(slot)) }
+
+  /// The hint between, when the slot's line has come: in a large table the place of the key's directory page will be read soon.
+  public func prefetchDirectory(_ slot: Int, _ hash: KeyHash) {
+    let root = DirectoryWord(bits: table(slot).pointee.root)
+    if !root.isEmpty && root.isPage {
+      tern_prefetch(root.page + Int(truncatingIfNeeded: hash.prefix &>> (64 &- root.depth)))
+    }
+  }
+
   /// First hint: the line of the key's home bucket will be read soon.
   public func prefetchBucket(_ slot: Int, _ hash: KeyHash) {
     let root = DirectoryWord(bits: table(slot).pointee.root)

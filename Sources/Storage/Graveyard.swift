@@ -16,9 +16,11 @@ struct Graveyard {
   /// The bytes of a large value that are given back in a unit of work.
   static var pieceByteCount: Int { 32 << 10 }
 
+  /// What waits.
   struct Grave {
     /// A directory word, or a value's address with its size class as depth.
     var word: DirectoryWord
+    /// Whether it is a value.
     var isValue = false
     /// The depth at which a page ends.
     var end: UInt64 = 0
@@ -27,12 +29,14 @@ struct Graveyard {
     /// What it is counted as while it waits.
     var byteCount = 0
 
+    /// A table, page or segment.
     init(word: DirectoryWord, end: UInt64, byteCount: Int = 0) {
       self.word = word
       self.end = end
       self.byteCount = byteCount
     }
 
+    /// A value apart.
     init(value: UnsafeMutableRawPointer, capacity: Int) {
       word = DirectoryWord(
         bits: UInt64(UInt(bitPattern: value)) | SizeClass.index(capacity) &<< 56)
@@ -41,6 +45,7 @@ struct Graveyard {
     }
   }
 
+  /// What all graves are counted as.
   private(set) var byteCount = 0
   private var graves: UnsafeMutablePointer<Grave>?
   private var count = 0
@@ -202,6 +207,7 @@ extension Keyspace {
   /// Removes all keys of a slot, in O(1): they are freed by `bury`.
   public mutating func clear(_ slot: Int) { buryRoot(of: slot) }
 
+  /// Moves a table's content to the graveyard; the table is empty then.
   func buryRoot(of slot: Int) {
     let table = table(slot)
     let figures = table.pointee.figures

@@ -1,11 +1,12 @@
 // All that a worker stores: one table a slot.
 //
-//   block:  +- table 0 -+- … -+- table 16383 -+- open tables -+- state -----------------------------+
-//           | 64 bytes  |     |               |     256       | seed, counts, sums, bitmap, graves  |
-//           +-----------+-----+---------------+---------------+-------------------------------------+
+//   block:  +- table 0 -+- … -+- table 16383 -+- open tables -+- state -+- figures of shards, sums, … -+
+//           | 64 bytes  |     |               |     256       |         |                              |
+//           +-----------+-----+---------------+---------------+---------+------------------------------+
 //   table:  root word → (pages →) segments → entries        Directory.swift, Bucket.swift, Entry.swift
 //
-// A table is one cache line: its root, its owner and its figures. An empty table has root 0 and no memory.
+// One allocation, all zero to begin with: what is not used of it is not touched. A table is one cache line: its root,
+// its owner and its figures. An empty table has root 0 and no memory.
 // Tables 0 … 16383 are the slots, each owned by a shard of the worker or by nobody (−1). The tables behind them are
 // *open*: nobody's, for slots that are being imported while a shard of the same worker may still own the same slot;
 // they are read and written like others, move as others, and are counted for nobody.
@@ -15,15 +16,26 @@
 //
 // What is lent (`EntryRef`, `RawSpan`) is good until the next change of that table.
 
+import CJemalloc
+
 /// One slot's table: a cache line.
 struct Table {
   /// The root word (`DirectoryWord`).
   var root: UInt64 = 0
-  /// The shard that owns it.
-  var owner: Int32 = Keyspace.nobody
+  /// The shard that owns it, plus one: 0 is nobody.
+  private(set) var ownerIndex: UInt32 = 0
   private var bucketNumber: UInt32 = 0
+  /// What it holds.
   var figures = TableFigures()
+  /// What it has cost.
   var statistics = SlotStatistics()
+
+  /// The shard that owns it, or −1.
+  @inline(__always)
+  var owner: Int32 {
+    get { Int32(bitPattern: ownerIndex &- 1) }
+    set { ownerIndex = UInt32(bitPattern: newValue &+ 1) }
+  }
 
   /// Buckets of all segments, without extensions; at most 2^32 − 1.
   @inline(__always)
@@ -35,7 +47,9 @@ struct Table {
 
 /// What is counted of a table, of a shard and of a worker.
 struct TableFigures: Equatable {
+  /// Keys.
   var keys = 0
+  /// Bytes by size class: entries, values, buckets, directory.
   var bytes = 0
   /// Keys with an expiry.
   var expiring = 0
@@ -56,17 +70,20 @@ public struct SlotStatistics: Sendable, Equatable {
 
 /// What there is once a keyspace.
 struct KeyspaceState {
+  /// How keys are hashed.
   var hashing: Hashing
   /// Figures by shard: index 0 is nobody's, shard s is at s + 1.
-  var shards: UnsafeMutablePointer<TableFigures>
-  var shardCapacity: Int
+  let shards: UnsafeMutablePointer<TableFigures>
+  /// Figures of all tables.
   var total = TableFigures()
   /// Bucket counts of the slots.
-  var sums: BucketSums
+  let sums: BucketSums
   /// Slots with expiring keys, a bit each.
-  var expiring: UnsafeMutablePointer<UInt64>
+  let expiring: UnsafeMutablePointer<UInt64>
+  /// What is to be freed.
   var graveyard = Graveyard()
-  var rebuild: RebuildSpace
+  /// Room to rebuild a segment in.
+  let rebuild: RebuildSpace
 }
 
 /// All keys of a worker. Never copied, touched by one thread at a time.
@@ -80,13 +97,16 @@ struct KeyspaceState {
   /// The owner of a slot that no shard of this worker owns.
   public static var nobody: Int32 { -1 }
 
-  static var tableCount: Int { slotCount + openTableCount }
-  private static var byteCount: Int {
-    SizeClass.bytes(tableCount * MemoryLayout<Table>.stride + MemoryLayout<KeyspaceState>.stride)
-  }
+  /// Shards are numbered below this: a shard without a slot needs no figures.
+  public static var shardLimit: Int32 { Int32(slotCount) }
 
+  /// Slots and open tables.
+  static var tableCount: Int { slotCount + openTableCount }
+
+  /// The one pointer: the tables, and behind them everything else.
   let tables: UnsafeMutablePointer<Table>
 
+  /// What there is once.
   @inline(__always)
   var state: UnsafeMutablePointer<KeyspaceState> {
     UnsafeMutableRawPointer(tables + Keyspace.tableCount).assumingMemoryBound(
@@ -102,70 +122,56 @@ struct KeyspaceState {
     -> UnsafeMutablePointer<Table>
   {
     precondition(MemoryLayout<Table>.stride == 64)
-    let block = try allocateZeroedLines(Keyspace.byteCount)
-    let tables = block.bindMemory(to: Table.self, capacity: Keyspace.tableCount)
-    tables.initialize(repeating: Table(), count: Keyspace.tableCount)
-    var parts = Parts()
-    do throws(OutOfMemory) {
-      parts.sums = try allocate(BucketSums.byteCount)
-      parts.shards = try allocate(Keyspace.initialShardBytes)
-      parts.expiring = try allocate(Keyspace.expiringBytes)
-      parts.rebuild = try allocate(RebuildSpace.byteCount)
-    } catch {
-      parts.free()
-      deallocate(block, Keyspace.byteCount)
-      throw error
+    // Untouched pages of fresh memory are zero already.
+    let block = try allocate(
+      SizeClass.bytes(byteCount), flags: tern_mallocx_align_64() | tern_mallocx_zero())
+    var part = block + tableCount * MemoryLayout<Table>.stride
+    func next<Element>(_ count: Int, _: Element.Type) -> UnsafeMutablePointer<Element> {
+      let start = part.bindMemory(to: Element.self, capacity: count)
+      part += partByteCount(count, Element.self)
+      return start
     }
-    let capacity = Keyspace.initialShardBytes / MemoryLayout<TableFigures>.stride
-    let shards = parts.shards!.bindMemory(to: TableFigures.self, capacity: capacity)
-    shards.initialize(repeating: TableFigures(), count: capacity)
-    let expiring = parts.expiring!.bindMemory(to: UInt64.self, capacity: Keyspace.slotCount / 64)
-    expiring.initialize(repeating: 0, count: Keyspace.slotCount / 64)
-    let stateAddress = UnsafeMutableRawPointer(tables + Keyspace.tableCount)
-    stateAddress.bindMemory(to: KeyspaceState.self, capacity: 1).initialize(
+    let state = next(1, KeyspaceState.self)
+    state.initialize(
       to: KeyspaceState(
-        hashing: Hashing(seed: seed), shards: shards, shardCapacity: capacity,
-        sums: BucketSums(parts.sums!),
-        expiring: expiring, rebuild: RebuildSpace(parts.rebuild!)))
-    return tables
+        hashing: Hashing(seed: seed),
+        shards: next(Int(shardLimit) + 1, TableFigures.self),
+        sums: BucketSums(sums: next(slotCount + 1, Int.self)),
+        expiring: next(slotCount / 64, UInt64.self),
+        rebuild: RebuildSpace(entries: next(RebuildSpace.capacity, GatheredEntry.self))))
+    precondition(part - block == byteCount)
+    return block.bindMemory(to: Table.self, capacity: tableCount)
   }
 
-  private static var initialShardBytes: Int { 1536 }
-  private static var expiringBytes: Int { slotCount / 8 }
+  private static func partByteCount<Element>(_ count: Int, _: Element.Type) -> Int {
+    (count * MemoryLayout<Element>.stride + 63) & ~63
+  }
 
-  /// What `init` has allocated so far.
-  private struct Parts {
-    var sums: UnsafeMutableRawPointer?
-    var shards: UnsafeMutableRawPointer?
-    var expiring: UnsafeMutableRawPointer?
-    var rebuild: UnsafeMutableRawPointer?
-
-    func free() {
-      if let sums { deallocate(sums, BucketSums.byteCount) }
-      if let shards { deallocate(shards, Keyspace.initialShardBytes) }
-      if let expiring { deallocate(expiring, Keyspace.expiringBytes) }
-      if let rebuild { deallocate(rebuild, RebuildSpace.byteCount) }
-    }
+  private static var byteCount: Int {
+    tableCount * MemoryLayout<Table>.stride
+      + partByteCount(1, KeyspaceState.self)
+      + partByteCount(Int(shardLimit) + 1, TableFigures.self)
+      + partByteCount(slotCount + 1, Int.self)
+      + partByteCount(slotCount / 64, UInt64.self)
+      + partByteCount(RebuildSpace.capacity, GatheredEntry.self)
   }
 
   deinit {
-    for table in 0..<Keyspace.tableCount { buryRoot(of: table) }
+    for slot in 0..<Keyspace.tableCount where tables[slot].root != 0 { buryRoot(of: slot) }
     while state.pointee.graveyard.bury(1 << 20) > 0 {}
-    let state = self.state.pointee
-    state.graveyard.free()
-    deallocate(
-      state.shards, SizeClass.bytes(state.shardCapacity * MemoryLayout<TableFigures>.stride))
-    deallocate(state.sums.sums, BucketSums.byteCount)
-    deallocate(state.expiring, Keyspace.expiringBytes)
-    deallocate(state.rebuild.entries, RebuildSpace.byteCount)
-    deallocate(tables, Keyspace.byteCount)
+    state.pointee.graveyard.free()
+    deallocate(tables, SizeClass.bytes(Keyspace.byteCount))
   }
 
   /// The seed of all its hashes.
   public var seed: HashSeed { state.pointee.hashing.seed }
 
-  /// Blanks bits of all hashes, for tests of equal ones; before the first key. Callers blank theirs too.
-  package mutating func maskHashes(_ mask: UInt64) { state.pointee.hashing.mask = mask }
+  /// For tests, before the first key: blanks bits of all hashes, and takes them from the keys' first 8 bytes. Callers
+  /// do the same.
+  package mutating func forceHashes(mask: UInt64, readKeys: Bool) {
+    state.pointee.hashing.mask = mask
+    state.pointee.hashing.readsKeys = readKeys
+  }
 
   /// A table's place; `slot` may be an open table's number.
   @inline(__always)
@@ -180,9 +186,9 @@ struct KeyspaceState {
   public func owner(of slot: Int) -> Int32 { table(slot).pointee.owner }
 
   /// Gives a slot that nobody owns to `shard`, with an empty table.
-  public mutating func own(_ slot: Int, by shard: Int32) throws(OutOfMemory) {
-    try makeRoom(for: shard)
-    precondition(slot < Keyspace.slotCount && shard >= 0, "open tables have no owner")
+  public mutating func own(_ slot: Int, by shard: Int32) {
+    precondition(slot < Keyspace.slotCount, "open tables have no owner")
+    precondition(shard >= 0 && shard < Keyspace.shardLimit)
     let table = table(slot)
     precondition(table.pointee.owner == Keyspace.nobody, "the slot is owned")
     precondition(table.pointee.root == 0)
@@ -205,13 +211,13 @@ struct KeyspaceState {
   }
 
   /// Puts a table into a slot that nobody owns; `shard` owns it from now on. Into an open table that is empty: with
-  /// shard −1. Needs no memory if `reserve(shard:)` was called before.
+  /// shard −1. Needs no memory.
   public mutating func adopt(_ moved: consuming SlotTable, as slot: Int, by shard: Int32) {
     let table = table(slot)
     precondition(
       table.pointee.owner == Keyspace.nobody && table.pointee.root == 0, "the slot is owned")
     precondition((shard >= 0) == (slot < Keyspace.slotCount), "open tables have no owner")
-    do { try makeRoom(for: shard) } catch { preconditionFailure("reserve(shard:) comes first") }
+    precondition(shard < Keyspace.shardLimit)
     let content = moved.giveUp()
     table.pointee = Table()
     table.pointee.owner = shard
@@ -223,26 +229,6 @@ struct KeyspaceState {
       expiring: content.figures.expiring)
   }
 
-  /// Makes room for a shard's figures, so that `adopt` and `own` for it cannot fail.
-  public mutating func reserve(shard: Int32) throws(OutOfMemory) { try makeRoom(for: shard) }
-
-  private func makeRoom(for shard: Int32) throws(OutOfMemory) {
-    let index = Int(shard) + 1
-    precondition(index >= 0)
-    guard index >= state.pointee.shardCapacity else { return }
-    let stride = MemoryLayout<TableFigures>.stride
-    let old = state.pointee.shardCapacity
-    let byteCount = SizeClass.bytes(max(2 * old, index + 1) * stride)
-    // The capacity is remembered in elements: it must lead back to the same size class.
-    let memory = try allocate(byteCount).bindMemory(
-      to: TableFigures.self, capacity: byteCount / stride)
-    memory.moveInitialize(from: state.pointee.shards, count: old)
-    (memory + old).initialize(repeating: TableFigures(), count: byteCount / stride - old)
-    deallocate(state.pointee.shards, SizeClass.bytes(old * stride))
-    state.pointee.shards = memory
-    state.pointee.shardCapacity = byteCount / stride
-  }
-
   // MARK: Figures
 
   /// Keys of a shard.
@@ -252,9 +238,10 @@ struct KeyspaceState {
   /// Keys of a shard that have an expiry.
   public func expiringCount(ofShard shard: Int32) -> Int { figures(ofShard: shard).expiring }
 
+  /// What a shard holds.
   func figures(ofShard shard: Int32) -> TableFigures {
     let index = Int(shard) + 1
-    return index >= 0 && index < state.pointee.shardCapacity
+    return index >= 0 && index <= Int(Keyspace.shardLimit)
       ? state.pointee.shards[index] : TableFigures()
   }
 
@@ -297,7 +284,7 @@ struct KeyspaceState {
   ) {
     table.pointee.figures.keys &+= keys
     table.pointee.figures.bytes &+= bytes
-    let shard = state.pointee.shards + (Int(table.pointee.owner) &+ 1)
+    let shard = state.pointee.shards + Int(table.pointee.ownerIndex)
     shard.pointee.keys &+= keys
     shard.pointee.bytes &+= bytes
     state.pointee.total.keys &+= keys
@@ -307,7 +294,7 @@ struct KeyspaceState {
 
   private func countExpiring(_ table: UnsafeMutablePointer<Table>, _ slot: Int, _ change: Int) {
     table.pointee.figures.expiring += change
-    state.pointee.shards[Int(table.pointee.owner) + 1].expiring += change
+    state.pointee.shards[Int(table.pointee.ownerIndex)].expiring += change
     state.pointee.total.expiring += change
     guard slot < Keyspace.slotCount else { return }
     let bit: UInt64 = 1 << UInt64(slot & 63)

@@ -93,6 +93,7 @@
     UnsafeMutableRawPointer(bitPattern: written).unsafelyUnwrapped
   }
 
+  /// Adds a chunk with room for `byteCount` bytes.
   @usableFromInline @inline(never)
   mutating func addChunk(_ byteCount: Int, _ pool: inout ChunkPool) throws(OutOfMemory) {
     precondition(byteCount >= 0)
@@ -121,17 +122,16 @@
   /// more is appended and while the queue is moved.
   public var front: RawSpan {
     @_lifetime(borrow self)
-    get {
-      var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-      if let head {
-        var chunk = Chunk(head)
-        // A chunk that turned out too small for a reservation may be empty.
-        while let next = chunk.next, chunk.unsent == chunk.end { chunk = next }
-        let end = UInt(bitPattern: chunk.limit) == limit ? tail : chunk.end
-        bytes = UnsafeRawBufferPointer(start: chunk.unsent, count: end - chunk.unsent)
-      }
-      return unsafe _overrideLifetime(bytes.bytes, borrowing: self)
-    }
+    get { unsafe _overrideLifetime(frontBytes.bytes, borrowing: self) }
+  }
+
+  private var frontBytes: UnsafeRawBufferPointer {
+    guard let head else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    var chunk = Chunk(head)
+    // A chunk that turned out too small for a reservation may be empty.
+    while let next = chunk.next, chunk.unsent == chunk.end { chunk = next }
+    let end = UInt(bitPattern: chunk.limit) == limit ? tail : chunk.end
+    return UnsafeRawBufferPointer(start: chunk.unsent, count: end - chunk.unsent)
   }
 
   /// Drops the first `byteCount` unsent bytes, of any number of chunks. With the last byte goes all room that was

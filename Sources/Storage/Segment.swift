@@ -12,6 +12,7 @@ import CJemalloc
 
 /// The sizes of segments.
 enum SegmentSize {
+  /// A segment of so many buckets is split.
   static var largest: Int { 32 }
 
   /// The size that follows: a quarter of the power of two below it more.
@@ -33,6 +34,12 @@ enum SegmentSize {
     entries * 10 >= buckets * Bucket.capacity * 6
   }
 
+  /// How many entries an operation hashes again.
+  static var rehashLimit: Int { largest * Bucket.capacity }
+
+  /// Whether two segments with so many entries together may become one: it is half full then at most.
+  static func canMerge(_ entries: Int) -> Bool { entries * 2 <= largest * Bucket.capacity }
+
   /// Whether a segment with so many entries is due to be rebuilt smaller, or merged.
   static func isSparse(_ entries: Int, _ buckets: Int) -> Bool {
     entries * 10 < buckets * Bucket.capacity * 4
@@ -46,26 +53,26 @@ struct GatheredEntry {
   /// Its word without displacement.
   var word: UInt64
 
+  /// The prefix of its hash.
   @inline(__always)
   var prefix: UInt64 { prefixAndTag & KeyHash.prefixMask }
+  /// Its tag.
   @inline(__always)
   var tag: UInt8 { UInt8(truncatingIfNeeded: prefixAndTag) }
 }
 
 /// Room for the entries of a segment while it is rebuilt.
 struct RebuildSpace {
+  /// Places for the entries of a full segment, and some of extensions.
   static var capacity: Int { 320 }
-  static var byteCount: Int { SizeClass.bytes(capacity * MemoryLayout<GatheredEntry>.stride) }
 
+  /// The room.
   let entries: UnsafeMutablePointer<GatheredEntry>
-
-  init(_ memory: UnsafeMutableRawPointer) {
-    entries = memory.bindMemory(to: GatheredEntry.self, capacity: RebuildSpace.capacity)
-  }
 }
 
 /// Entries that were gathered from segments.
 struct Gathering: ~Copyable {
+  /// Those gathered so far.
   private(set) var entries: UnsafeMutableBufferPointer<GatheredEntry>
   private let capacity: Int
   private let isOwn: Bool
@@ -125,7 +132,7 @@ struct Gathering: ~Copyable {
     for index in 0..<count {
       if index &+ ahead < count { tern_prefetch(Bucket.address(start[index &+ ahead].word)) }
       let entry = Bucket.entry(start[index].word)
-      start[index].prefixAndTag |= hashing.hash(entry).prefix
+      start[index].prefixAndTag |= hashing.hash(entry.keyBytes).prefix
     }
   }
 
@@ -149,6 +156,7 @@ struct Gathering: ~Copyable {
 
 /// A segment that no directory names yet.
 struct NewSegment {
+  /// What the directory will name it by.
   private(set) var word = DirectoryWord(bits: 0)
   /// Bytes of the segment and its extensions.
   private(set) var byteCount = 0
@@ -343,44 +351,67 @@ extension Keyspace {
     return true
   }
 
-  /// Rebuilds the segment of `prefix` smaller, or together with its buddy, if it has become sparse.
+  /// If the segment of `prefix` has become sparse, merges it with its buddy, and the two with theirs, as long as they
+  /// fit and at most `rehashLimit` entries are hashed again; else rebuilds it smaller. Without memory for that it
+  /// stays as it is.
   @inline(never)
   func shrink(_ table: UnsafeMutablePointer<Table>, _ slot: Int, _ prefix: UInt64) {
-    var path = DirectoryPath(root: Keyspace.root(of: table), prefix: prefix)
+    let path = DirectoryPath(root: Keyspace.root(of: table), prefix: prefix)
+    let own = path.segment.entryCounts()
+    let entries = own.inside + own.outside
+    guard SegmentSize.isSparse(entries, path.segment.bucketCount) else { return }
+    var budget = SegmentSize.rehashLimit
+    do throws(OutOfMemory) {
+      if try merge(table, slot, path, &budget) {
+        while try merge(
+          table, slot, DirectoryPath(root: Keyspace.root(of: table), prefix: prefix), &budget)
+        {}
+      } else {
+        try rebuild(table, slot, path, entries, SegmentSize.fitting(entries))
+      }
+    } catch {}
+  }
+
+  private func rebuild(
+    _ table: UnsafeMutablePointer<Table>, _ slot: Int, _ path: DirectoryPath, _ entries: Int,
+    _ buckets: Int
+  ) throws(OutOfMemory) {
+    let old = path.segment
+    guard buckets < old.bucketCount else { return }
+    var gathering = try Gathering(entries, state.pointee.rebuild)
+    gathering.add(old)
+    gathering.hash(state.pointee.hashing)
+    let new = try NewSegment(
+      UnsafeBufferPointer(gathering.entries), depth: old.depth, smallest: buckets)
+    var path = path
+    path.replace(with: new.word)
+    finish(table, slot, freed: old, new.byteCount, new.word.bucketCount)
+  }
+
+  private func merge(
+    _ table: UnsafeMutablePointer<Table>, _ slot: Int, _ path: DirectoryPath, _ budget: inout Int
+  ) throws(OutOfMemory) -> Bool {
+    guard let buddy = path.buddy else { return false }
     let old = path.segment
     let own = old.entryCounts()
-    guard SegmentSize.isSparse(own.inside + own.outside, old.bucketCount) else { return }
-    // Without memory for a smaller segment it stays as it is.
-    do throws(OutOfMemory) {
-      if let buddy = path.buddy {
-        let other = buddy.entryCounts()
-        let all = own.inside + own.outside + other.inside + other.outside
-        if all * 2 <= SegmentSize.largest * Bucket.capacity {
-          var gathering = try Gathering(all, state.pointee.rebuild)
-          gathering.add(old)
-          gathering.add(buddy)
-          gathering.hash(state.pointee.hashing)
-          let new = try NewSegment(
-            UnsafeBufferPointer(gathering.entries), depth: old.depth - 1,
-            smallest: SegmentSize.fitting(all))
-          path.replace(with: new.word)
-          finish(table, slot, freed: old, new.byteCount, new.word.bucketCount)
-          finish(table, slot, freed: buddy, 0, 0)
-          let shallower = path.shallow()
-          if shallower != 0 { count(table, slot, keys: 0, bytes: -shallower, expiring: 0) }
-          return
-        }
-      }
-      let smallest = SegmentSize.fitting(own.inside + own.outside)
-      guard smallest < old.bucketCount else { return }
-      var gathering = try Gathering(own.inside + own.outside, state.pointee.rebuild)
-      gathering.add(old)
-      gathering.hash(state.pointee.hashing)
-      let new = try NewSegment(
-        UnsafeBufferPointer(gathering.entries), depth: old.depth, smallest: smallest)
-      path.replace(with: new.word)
-      finish(table, slot, freed: old, new.byteCount, new.word.bucketCount)
-    } catch {}
+    let other = buddy.entryCounts()
+    let all = own.inside + own.outside + other.inside + other.outside
+    guard SegmentSize.canMerge(all), all <= budget else { return false }
+    budget -= all
+    var gathering = try Gathering(all, state.pointee.rebuild)
+    gathering.add(old)
+    gathering.add(buddy)
+    gathering.hash(state.pointee.hashing)
+    let new = try NewSegment(
+      UnsafeBufferPointer(gathering.entries), depth: old.depth - 1,
+      smallest: SegmentSize.fitting(all))
+    var path = path
+    path.replace(with: new.word)
+    finish(table, slot, freed: old, new.byteCount, new.word.bucketCount)
+    finish(table, slot, freed: buddy, 0, 0)
+    let freed = path.shallow()
+    if freed != 0 { count(table, slot, keys: 0, bytes: -freed, expiring: 0) }
+    return true
   }
 
   /// The address of a table's root word.

@@ -12,6 +12,7 @@
     SizeClass.bytes(MemoryLayout<Element>.stride << blockLog)
   }
 
+  /// The blocks.
   @usableFromInline var blocks: UnsafeMutablePointer<UnsafeMutablePointer<Element>>?
   @usableFromInline var links: UnsafeMutablePointer<Int32>?
   /// How many places there are.
@@ -74,6 +75,7 @@
     }
   }
 
+  /// Where the element of that number lies.
   @inlinable @inline(__always)
   func address(_ index: Int32) -> UnsafeMutablePointer<Element> {
     precondition(contains(index), "no such element")

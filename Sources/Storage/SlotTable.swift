@@ -4,6 +4,7 @@
   // Sendable: it is the only referrer of its root, and memory of one thread may be freed by another.
   private let content: Table
 
+  /// What a keyspace has moved out.
   init(_ content: Table) { self.content = content }
 
   deinit { SlotTable.trap(dropped: true) }

@@ -13,9 +13,12 @@ public enum StringExpiry: Sendable, Equatable {
 
 /// An expiry that is decided.
 struct Expiry {
+  /// The header's flag: 0 or `EntryShape.expiry`.
   var flag: UInt64
+  /// Unix milliseconds, if the flag is set.
   var time: Int64
 
+  /// What a set over `ref` leaves.
   @inline(__always)
   init(_ expiry: StringExpiry, over ref: EntryRef?) {
     switch expiry {
@@ -30,6 +33,7 @@ struct Expiry {
     }
   }
 
+  /// That time, or none.
   @inline(__always)
   init(_ time: Int64?) {
     flag = time == nil ? 0 : EntryShape.expiry
@@ -334,7 +338,7 @@ extension Keyspace {
       // A rare bucket of a full segment has so few: only these ask how many its segment has.
       if bucket.taken.nonzeroBitCount > 3 { return free(entry) }
     }
-    let prefix = state.pointee.hashing.hash(entry).prefix
+    let prefix = state.pointee.hashing.hash(entry.keyBytes).prefix
     free(entry)
     if displacement != 0 || ref.isExtension { unlink(table, slot, ref, prefix, displacement) }
     if bucket.taken.nonzeroBitCount <= 3 && !ref.isExtension { shrink(table, slot, prefix) }

@@ -83,15 +83,18 @@ extension Engine {
       return .none
     }
     let wanted = Int(min(count, Int64(keyspace.keyCount(of: slot))))
-    var entries: [EntryRef] = []
+    reply.arrayHeader(wanted)
+    var left = wanted
+    var prefix: UInt64 = 0
     var home: [EntryRef] = []
-    var prefix: UInt64? = 0
-    while entries.count < wanted, let from = prefix {
-      prefix = keyspace.scan(slot, from: from, into: &home)
-      entries += home
+    while left > 0 {
+      let next = keyspace.scan(slot, from: prefix, into: &home)
+      for entry in home.prefix(left) { replyKey(entry) }
+      left -= min(left, home.count)
+      guard let next else { break }
+      prefix = next
     }
-    reply.arrayHeader(min(wanted, entries.count))
-    for entry in entries.prefix(wanted) { replyKey(entry) }
+    precondition(left == 0, "a slot has fewer keys than it counts")
     return .none
   }
 
@@ -111,7 +114,8 @@ extension Engine {
         "    <id> <ip:port@bus-port[,hostname]> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
         "SLOTS", "    Return information about slots range mappings. Each range is made of:",
         "    start, end, master and replicas IP addresses, ports and ids",
-        "SHARDS", "    Return information about slot range mappings and the nodes associated with them.",
+        "SHARDS",
+        "    Return information about slot range mappings and the nodes associated with them.",
       ])
   }
 }

@@ -190,7 +190,8 @@ extension Engine {
     var line = "id=\(sessions[index].id) addr=\(sessions[index].address)"
     line += " laddr=\(sessions[index].localAddress) fd=\(sessions[index].fileDescriptor)"
     line += " name=\(sessions[index].name ?? "") age=\(age) idle=\(idle)"
-    line += " flags=\(sessions[index].mode.contains(.readonly) ? "r" : "N") db=0 sub=0 psub=0 ssub=0 multi=-1"
+    line +=
+      " flags=\(sessions[index].mode.contains(.readonly) ? "r" : "N") db=0 sub=0 psub=0 ssub=0 multi=-1"
     line += " qbuf=\(sessions[index].query.byteCount) qbuf-free=0 argv-mem=0 multi-mem=0"
     line += " rbs=0 rbp=0 obl=\(waiting) oll=0 omem=\(waiting) tot-mem=\(512 + waiting)"
     line += " events=r cmd=\(command ?? "NULL") user=default redir=-1"

@@ -76,7 +76,7 @@ extension Engine {
     return [
       ("redis_version", TernVersion.redis), ("tern_version", TernVersion.tern),
       ("redis_mode", "cluster"), ("os", process.system), ("arch_bits", "64"),
-      ("monotonic_clock", "POSIX clock_gettime"), ("multiplexing_api", process.backend),
+      ("monotonic_clock", process.clock), ("multiplexing_api", process.backend),
       ("process_id", "\(process.processID)"), ("process_supervised", "no"),
       ("run_id", process.runID), ("tcp_port", "\(settings.port + shard)"),
       ("server_time_usec", "\(microseconds)"), ("uptime_in_seconds", "\(uptime)"),
