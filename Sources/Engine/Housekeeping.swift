@@ -45,6 +45,13 @@ extension Engine {
       let done = statistics.commandCount - statistics.sampledCommandCount
       statistics.commandsPerSecond = elapsed > 0 ? done * 1000 / UInt64(elapsed) : 0
       statistics.sampledCommandCount = statistics.commandCount
+      let seconds = elapsed > 0 ? Double(elapsed) / 1000 : .infinity
+      statistics.bytesInPerSecond =
+        Double(statistics.bytesIn - statistics.sampledBytesIn) / seconds
+      statistics.bytesOutPerSecond =
+        Double(statistics.bytesOut - statistics.sampledBytesOut) / seconds
+      statistics.sampledBytesIn = statistics.bytesIn
+      statistics.sampledBytesOut = statistics.bytesOut
       statistics.sampledAt = now
     }
     isShortOfMemory =

@@ -28,6 +28,11 @@ struct Statistics {
   /// Commands a second, as of the last housekeeping; and what that was computed from.
   var commandsPerSecond: UInt64 = 0
   var sampledCommandCount: UInt64 = 0
+  /// The same of bytes.
+  var bytesInPerSecond = 0.0
+  var bytesOutPerSecond = 0.0
+  var sampledBytesIn: UInt64 = 0
+  var sampledBytesOut: UInt64 = 0
   var sampledAt: Int64 = 0
 
   /// Counts an error reply by its code.

@@ -34,6 +34,9 @@ final class ProcessState: Sendable {
     return false
   }
 
+  /// Connections of all workers.
+  var connectionCount: Int { connections.load(ordering: .relaxed) }
+
   /// A connection is gone.
   func disconnected() { connections.subtract(1, ordering: .relaxed) }
 

@@ -179,6 +179,7 @@ struct WorkerLoop: ~Copyable {
     case .closed:
       engine.disconnect(client)
       process.disconnected()
+      engine.process.connectedClients = process.connectionCount
       connections[Int(client.index)] = .none
     case .woken, .none: break
     }
@@ -215,6 +216,7 @@ struct WorkerLoop: ~Copyable {
       let place = Int(client.index)
       while connections.count <= place { connections.append(.none) }
       connections[place] = connection
+      engine.process.connectedClients = process.connectionCount
       let keepalive = engine.currentSettings.tcpKeepaliveSeconds
       if keepalive > 0 { reactor.setKeepalive(connection, seconds: keepalive) }
     } catch {

@@ -38,7 +38,7 @@ extension Engine {
     case "server": lines("Server", serverFields())
     case "clients": lines("Clients", clientFields())
     case "memory": lines("Memory", memoryFields())
-    case "persistence": lines("Persistence", [("loading", "0"), ("aof_enabled", "0")])
+    case "persistence": lines("Persistence", [("loading", "0"), ("async_loading", "0"), ("aof_enabled", "0")])
     case "stats": lines("Stats", statisticsFields())
     case "replication":
       lines(
@@ -99,13 +99,15 @@ extension Engine {
   }
 
   private func memoryFields() -> [(String, String)] {
-    var used = 0
+    var data = 0
     for slot in 0..<HashSlot.count {
       let owner = keyspace.owner(of: slot)
       if owner >= 0, shownShard == nil || owner == shownShard {
-        used += keyspace.byteCount(of: slot)
+        data += keyspace.byteCount(of: slot)
       }
     }
+    let clients = sessionByteCount()
+    let used = data + clients
     let allocator = AllocatorFigures.now()
     let resident = process.residentByteCount
     var fields: [(String, String)] = []
@@ -115,7 +117,10 @@ extension Engine {
     }
     bytes("used_memory", used)
     bytes("used_memory_rss", resident)
-    bytes("used_memory_peak", process.residentPeakByteCount)
+    fields.append(("used_memory_overhead", "\(clients)"))
+    fields.append(("used_memory_dataset", "\(data)"))
+    fields.append(
+      ("used_memory_dataset_perc", Self.decimal(used > 0 ? 100 * Double(data) / Double(used) : 0, 2) + "%"))
     fields.append(("allocator_allocated", "\(allocator.allocated)"))
     fields.append(("allocator_active", "\(allocator.active)"))
     fields.append(("allocator_resident", "\(allocator.resident)"))
@@ -129,12 +134,25 @@ extension Engine {
     fields.append(("allocator_rss_bytes", "\(allocator.resident - allocator.active)"))
     fields.append(("mem_fragmentation_ratio", Self.ratio(resident, allocator.allocated)))
     fields.append(("mem_fragmentation_bytes", "\(resident - allocator.allocated)"))
-    fields.append(("mem_clients_normal", "\(reply.pool.usedByteCount)"))
+    fields.append(("mem_clients_normal", "\(clients)"))
     fields.append(("mem_allocator", "jemalloc-\(allocator.version)"))
     fields.append(("active_defrag_running", "0"))
     fields.append(("lazyfree_pending_objects", "\(keyspace.hasGrave ? 1 : 0)"))
     fields.append(("tern_process_used_memory", "\(process.keyspaceByteCount)"))
+    fields.append(("tern_process_rss_peak", "\(process.residentPeakByteCount)"))
     return fields
+  }
+
+  /// What the sessions of the shard that is asked about take: their places, bytes that wait to be run, and replies that wait to leave.
+  private func sessionByteCount() -> Int {
+    var sum = 0
+    for index in 0..<sessions.indexLimit where sessions.contains(index) {
+      if shownShard == nil || sessions[index].shard == shownShard {
+        sum += MemoryLayout<Session>.stride + sessions[index].query.allocatedByteCount
+        sum += sessions[index].largeByteCount + sessions[index].output.byteCount
+      }
+    }
+    return sum
   }
 
   private func statisticsFields() -> [(String, String)] {
@@ -144,6 +162,8 @@ extension Engine {
       ("instantaneous_ops_per_sec", "\(statistics.commandsPerSecond)"),
       ("total_net_input_bytes", "\(statistics.bytesIn)"),
       ("total_net_output_bytes", "\(statistics.bytesOut)"),
+      ("instantaneous_input_kbps", Self.decimal(statistics.bytesInPerSecond / 1024, 2)),
+      ("instantaneous_output_kbps", Self.decimal(statistics.bytesOutPerSecond / 1024, 2)),
       ("rejected_connections", "\(statistics.connectionsRejected)"),
       ("expired_keys", "\(statistics.expiredKeys)"), ("evicted_keys", "0"),
       ("keyspace_hits", "\(statistics.hits)"), ("keyspace_misses", "\(statistics.misses)"),
