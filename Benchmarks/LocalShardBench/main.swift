@@ -102,7 +102,8 @@ func report(_ name: String, _ nanoseconds: [Double]) {
   print("\(padded)\(fixed(median, 8))\(fixed(sorted[0], 8))\(fixed(1000 / median, 9))")
 }
 
-let keyCount = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 1_000_000 : 1_000_000
+let keyCount =
+  CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 1_000_000 : 1_000_000
 let rounds = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) ?? 9 : 9
 
 var shard = try LocalShard()
@@ -114,7 +115,9 @@ let setByteCount = getByteCount + 5 + 18
 let filling = requests(keyCount: keyCount, isSet: true, seed: 1, inOrder: true)
 _ = play(filling, setByteCount, &shard, client)
 precondition(shard.keyCount == keyCount, "not all keys are there")
-print("\(keyCount) keys, \(shard.keyspaceByteCount / keyCount) bytes each; \(rounds) rounds of \(requestCount)")
+print(
+  "\(keyCount) keys, \(shard.keyspaceByteCount / keyCount) bytes each; \(rounds) rounds of \(requestCount)"
+)
 print("                                    ns/command     min    M/s")
 
 var gets: [Double] = []

@@ -1,9 +1,10 @@
-@testable import Engine
 import RESP
 import Sharding
 import Storage
 import Testing
 import Transcript
+
+@testable import Engine
 
 /// Memory that is refused, at every allocation in turn. One at a time: only one thread's allocations can be refused.
 @Suite(.serialized) struct MemoryFailureTests {
@@ -15,7 +16,9 @@ import Transcript
     for i in 0..<60 {
       requests.append(request("SET", "{s}\(i)", String(repeating: "v", count: i * 3)))
       if i % 3 == 0 { requests.append(request("PEXPIRE", "{s}\(i)", "100000")) }
-      if i % 4 == 0 { requests.append(request("APPEND", "{s}\(i)", String(repeating: "w", count: 40))) }
+      if i % 4 == 0 {
+        requests.append(request("APPEND", "{s}\(i)", String(repeating: "w", count: 40)))
+      }
       if i % 5 == 0 { requests.append(request("INCR", "{s}n\(i)")) }
       if i % 6 == 0 { requests.append(request("PERSIST", "{s}\(i)")) }
       if i % 7 == 0 { requests.append(request("DEL", "{s}\(i)")) }
@@ -67,7 +70,8 @@ import Transcript
   /// What could not be stored is not stored, and what was there is still there.
   @Test func aRefusedWriteChangesNothing() throws {
     for line in [
-      "SET k \(String(repeating: "x", count: 500))", "SET k \(String(repeating: "x", count: 30_000))",
+      "SET k \(String(repeating: "x", count: 500))",
+      "SET k \(String(repeating: "x", count: 30_000))",
       "APPEND k \(String(repeating: "x", count: 500))", "SET k v EX 100", "PEXPIRE k 1000",
       "SET other v",
     ] {

@@ -1,9 +1,10 @@
-@testable import Engine
 import RESP
 import Sharding
 import Storage
 import Testing
 import Transcript
+
+@testable import Engine
 
 @Suite struct RequestTests {
   /// Requests of all forms; those of one entry follow each other on one connection.
@@ -75,6 +76,12 @@ import Transcript
     var rig = try rig()
     // New clients of one engine, which forgets in between: an engine for every cut would cost most of the time.
     func cut(_ pieces: [ArraySlice<UInt8>]) throws {
+      if ["hello", "client"].contains(name) {
+        // Ids are not used again.
+        let cut = try play(pieces.map { Array($0) })
+        #expect(cut == whole)
+        return
+      }
       _ = rig.answers(to: request("FLUSHALL"))
       _ = rig.answers(to: request("CONFIG", "SET", "hz", "10"))
       let client = try rig.connect(to: 0)
@@ -82,7 +89,6 @@ import Transcript
       for piece in pieces { replies += rig.answers(to: Array(piece), from: client) }
       let isClosing = rig.isClosing(client)
       rig.engine.disconnect(client)
-      if name == "client" { return }
       #expect(
         replies == whole.replies && isClosing == whole.isClosing,
         "\(name), \(pieces.map(\.count)): \(shown(replies)) instead of \(shown(whole.replies))")
@@ -134,7 +140,9 @@ import Transcript
     let set = request([Array("SET".utf8), [107], value]) + request("STRLEN", "k")
     let mset = request(
       [Array("MSET".utf8)]
-        + ["{k}1", "{k}2", "{k}3", "{k}4"].flatMap { [Array($0.utf8), $0 == "{k}3" ? [51] : value] })
+        + ["{k}1", "{k}2", "{k}3", "{k}4"].flatMap {
+          [Array($0.utf8), $0 == "{k}3" ? [51] : value]
+        })
     let reply = Array("$\(byteCount)\r\n".utf8) + value + [13, 10]
     for piece in [1000, 4096, 16384, 65536, set.count - 1, set.count + mset.count] {
       var rig = try Rig()
@@ -196,9 +204,9 @@ import Transcript
     for (start, wanted) in [
       (["SET", foreign], moved), (["MSET", foreign], moved),
       (["MSET", foreign, "1", tag], "-CROSSSLOT Keys in request don't hash to the same slot"),
-      (["SET", tag, "NX?"], "-ERR syntax error"), (["GET"], "-MOVED…"), (["ECHO"], "\"xx…"),
+      (["SET", tag, "NX?"], "-ERR syntax error"), (["GET"], "nil"), (["ECHO"], "\"xx…"),
       (["NOPE", "1", "2"], "-ERR unknown command 'NOPE', with args beginning with: '1' '2' 'xx…"),
-      (["MSET", tag, "1"], "-ERR wrong number of arguments for 'mset' command"),
+      (["MSET", tag, "1"], "-CROSSSLOT Keys in request don't hash to the same slot"),
     ] {
       var rig = try rig()
       let bytes = request(start.map { Array($0.utf8) } + [large])
@@ -214,7 +222,8 @@ import Transcript
       #expect(rig.engine.keyspace.byteCount == 0)
       // And one that leaves in the middle.
       let client = try rig.connect(to: 0)
-      rig.send(Array(request([Array("SET".utf8), Array(tag.utf8), large]).prefix(9000)), from: client)
+      rig.send(
+        Array(request([Array("SET".utf8), Array(tag.utf8), large]).prefix(9000)), from: client)
       rig.engine.disconnect(client)
     }
   }
@@ -353,4 +362,6 @@ extension Rig {
 }
 
 /// The bytes of a request.
-private func request(_ words: [String]) -> [UInt8] { Transcript.request(words.map { Array($0.utf8) }) }
+private func request(_ words: [String]) -> [UInt8] {
+  Transcript.request(words.map { Array($0.utf8) })
+}

@@ -1,9 +1,10 @@
-@testable import Engine
 import RESP
 import Sharding
 import Storage
 import Testing
 import Transcript
+
+@testable import Engine
 
 /// A clock that goes on by a microsecond with every look.
 private nonisolated(unsafe) var ticks: UInt64 = 0
