@@ -1,7 +1,7 @@
 // What one core does without sockets: a LocalShard of a million keys (16-byte keys, 16-byte values), asked for keys
 // drawn uniformly.
 //
-//     swift run -c release --package-path Benchmarks LocalShardBench [keys] [rounds]
+//     swift run -c release --package-path Benchmarks LocalShardBench [keys] [rounds] [get|set|typed]
 //
 // Requests are made before they are measured, so that only parsing, table and replies are. Replies are taken after every
 // batch of 16, as a server takes them at the end of a turn.
@@ -90,6 +90,7 @@ func play(_ bytes: [UInt8], _ requestByteCount: Int, _ shard: inout LocalShard, 
 
 /// One line of the table.
 func report(_ name: String, _ nanoseconds: [Double]) {
+  if nanoseconds.isEmpty { return }
   let sorted = nanoseconds.sorted()
   let median = sorted[sorted.count / 2]
   func fixed(_ value: Double, _ width: Int) -> String {
@@ -105,6 +106,9 @@ func report(_ name: String, _ nanoseconds: [Double]) {
 let keyCount =
   CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 1_000_000 : 1_000_000
 let rounds = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) ?? 9 : 9
+
+/// Only this kind, for a profile.
+let only = CommandLine.arguments.count > 3 ? CommandLine.arguments[3] : ""
 
 var shard = try LocalShard()
 shard.setTime(milliseconds: 1_700_000_000_000)
@@ -133,17 +137,20 @@ for round in 0..<rounds {
   var numbers = Numbers(state: seed + 2000)
   for _ in 0..<requestCount { append(key: numbers.below(keyCount), to: &keys) }
 
+  if only.isEmpty || only == "get" {
+    let start = cpuNanoseconds()
+    let replied = play(getBytes, getByteCount, &shard, client)
+    gets.append(Double(cpuNanoseconds() - start) / Double(requestCount))
+    precondition(replied == requestCount * 23, "a reply is missing")
+  }
+  if only.isEmpty || only == "set" {
+    let start = cpuNanoseconds()
+    let stored = play(setBytes, setByteCount, &shard, client)
+    sets.append(Double(cpuNanoseconds() - start) / Double(requestCount))
+    precondition(stored == requestCount * 5, "a reply is missing")
+  }
+  guard only.isEmpty || only == "typed" else { continue }
   var start = cpuNanoseconds()
-  let replied = play(getBytes, getByteCount, &shard, client)
-  gets.append(Double(cpuNanoseconds() - start) / Double(requestCount))
-  precondition(replied == requestCount * 23, "a reply is missing")
-
-  start = cpuNanoseconds()
-  let stored = play(setBytes, setByteCount, &shard, client)
-  sets.append(Double(cpuNanoseconds() - start) / Double(requestCount))
-  precondition(stored == requestCount * 5, "a reply is missing")
-
-  start = cpuNanoseconds()
   var found = 0
   for i in 0..<requestCount {
     found += shard.get(keys.span.bytes.extracting(i * 16..<(i * 16 + 16))) { $0?.byteCount ?? 0 }

@@ -76,7 +76,7 @@ import Transcript
       "SET other v",
     ] {
       var rig = try Rig()
-      rig.expect("SET k \(String(repeating: "o", count: 24)) => +OK\nPING => +PONG")
+      rig.expect("SET k \(String(repeating: "o", count: 23)) => +OK\nPING => +PONG")
       let before = rig.ask("GET k", from: rig.client)
       let bytes = request(words(line))
       // A chunk for the reply is at hand in the pool.

@@ -93,7 +93,7 @@ import Transcript
         replies == whole.replies && isClosing == whole.isClosing,
         "\(name), \(pieces.map(\.count)): \(shown(replies)) instead of \(shown(whole.replies))")
     }
-    let step = max(1, bytes.count / 400)
+    let step = max(1, bytes.count / 200)
     for place in stride(from: 1, to: bytes.count, by: step) {
       try cut([bytes[..<place], bytes[place...]])
     }

@@ -39,8 +39,8 @@ import Transcript
       SCAN                 => -ERR wrong number of arguments for 'scan' command
       SCAN 0               => ["0", []]
       SCAN x               => -ERR invalid cursor
-      SCAN -1              => -ERR invalid cursor
-      SCAN ""              => -ERR invalid cursor
+      SCAN -1              => ["0", []]
+      SCAN ""              => ["0", []]
       SCAN 18446744073709551616 => -ERR invalid cursor
       SCAN 0 COUNT         => -ERR syntax error
       SCAN 0 COUNT 0       => -ERR syntax error

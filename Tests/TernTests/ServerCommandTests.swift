@@ -19,7 +19,7 @@ import Transcript
       CONFIG SET hz 30 nope 1 => -ERR Unknown option or number of arguments for CONFIG SET - 'nope'
       CONFIG GET hz        => ["hz", "20"]
       CONFIG SET hz        => -ERR wrong number of arguments for 'config|set' command
-      CONFIG SET hz 1 timeout => -ERR wrong number of arguments for 'config|set' command
+      CONFIG SET hz 1 timeout => -ERR syntax error
       CONFIG SET hz x      => -ERR CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer
       CONFIG SET hz 501    => -ERR CONFIG SET failed (possibly related to argument 'hz') - argument must be between 1 and 500 inclusive
       CONFIG SET hz 0      => -ERR CONFIG SET failed (possibly related to argument 'hz') - argument must be between 1 and 500 inclusive
@@ -140,7 +140,7 @@ import Transcript
       #expect(described.count == names.count)
     }
     let list = talk.ask("COMMAND", "LIST")
-    #expect(list.split(separator: ",").count == names.count)
+    #expect(list.split(separator: ",").count == CommandTable.all.count)
     let strings = talk.ask("COMMAND", "LIST", "FILTERBY", "ACLCAT", "string")
     #expect(strings.contains("\"mset\"") && !strings.contains("\"del\""))
   }
@@ -198,7 +198,7 @@ import Transcript
       let reply = talk.ask("CONFIG", "GET", name.uppercased())
       let parts = reply.dropFirst(2).dropLast(2).split(
         separator: "\", \"", omittingEmptySubsequences: false)
-      #expect(parts.count == 2 && String(parts[0]) == name)
+      #expect(parts.count == 2 && String(parts[0]) == name.uppercased())
       let set = talk.ask("CONFIG", "SET", name, String(parts[1]))
       let isRefused = set.hasSuffix("can't set immutable config")
       #expect(set == "+OK" || isRefused, "\(name): \(set)")
