@@ -58,7 +58,7 @@ let package = Package(
       name: "Transcript", dependencies: ["RESP"], path: "Tests/Transcript", swiftSettings: strict),
     .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: strict),
     .testTarget(
-      name: "TernTests", dependencies: ["Tern", "Engine", "RESP", "Transcript"],
+      name: "TernTests", dependencies: ["Tern", "Engine", "RESP", "CJemalloc", "Transcript"],
       swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]

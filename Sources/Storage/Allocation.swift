@@ -7,6 +7,7 @@
 
 import CJemalloc
 import Glibc
+import Synchronization
 
 /// The allocator refused memory: the answer to the client is `-OOM`, and nothing was changed.
 public struct OutOfMemory: Error, Equatable {
@@ -50,9 +51,15 @@ package enum AllocationFailure {
   nonisolated(unsafe) fileprivate static var remaining = 0
   nonisolated(unsafe) fileprivate static var failing = false
 
+  /// One thread of the process at a time: held from `arm` to `disarm`.
+  private static let turn = Atomic<Bool>(false)
+
   /// Makes the calling thread's allocation number `count` (from 0) fail, and all after it while `lasting`.
-  /// One thread of the process at a time.
+  /// Waits while another thread is at it; `disarm` must follow.
   package static func arm(after count: Int, lasting: Bool) {
+    while !turn.compareExchange(
+      expected: false, desired: true, successOrdering: .acquiring, failureOrdering: .relaxed
+    ).exchanged { sched_yield() }
     thread = pthread_self()
     remaining = count
     failing = lasting
@@ -62,7 +69,9 @@ package enum AllocationFailure {
   /// Ends it; true if an allocation was refused.
   package static func disarm() -> Bool {
     armed = false
-    return remaining < 0
+    let refused = remaining < 0
+    turn.store(false, ordering: .releasing)
+    return refused
   }
 
   @inline(never)

@@ -65,6 +65,8 @@ import Transcript
       SET k v EX           => -ERR syntax error
       SET k v EX 10 PX 10  => -ERR syntax error
       SET k w EX 9 EX 10 NX => nil
+      SET k v EX 9 EX 10   => +OK
+      TTL k                => :10
       SET k v EX 10 KEEPTTL => -ERR syntax error
       SET k v KEEPTTL PX 10 => -ERR syntax error
       SET k v FOO          => -ERR syntax error
