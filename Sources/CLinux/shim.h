@@ -4,9 +4,8 @@
 #ifndef TERN_CLINUX_SHIM_H
 #define TERN_CLINUX_SHIM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// Nothing here asks for _GNU_SOURCE: with it libc's headers declare other types than the Glibc module does, and Swift, which sees
+// both modules, refuses the pair. What libc hides without it is called through `syscall`.
 #include <errno.h>
 #include <linux/io_uring.h>
 #include <linux/time_types.h>
@@ -15,10 +14,10 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -140,7 +139,7 @@ static inline int tern_socket(int family) {
   return (int)tern_answer(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 static inline int tern_accept(int listener) {
-  return (int)tern_answer(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  return (int)tern_answer(syscall(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 static inline long tern_receive(int fd, void *start, size_t byte_count) {
   return tern_answer(recv(fd, start, byte_count, MSG_DONTWAIT));
@@ -200,16 +199,14 @@ static inline int64_t tern_unix_microseconds(void) {
   clock_gettime(CLOCK_REALTIME, &time);
   return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
-/// Gives a thread a name of at most 15 bytes.
-static inline void tern_name_thread(unsigned long thread, const char *name) {
-  pthread_setname_np((pthread_t)thread, name);
-}
+/// Gives the calling thread a name of at most 15 bytes.
+static inline void tern_name_this_thread(const char *name) { syscall(SYS_prctl, PR_SET_NAME, name, 0, 0, 0); }
 /// Microseconds of CPU that the process has used.
 static inline void tern_process_microseconds(int64_t *user, int64_t *system) {
-  long usage[32] = {0}; // struct rusage, whose name Swift sees in two versions: user seconds, microseconds, system seconds, microseconds, …
-  syscall(SYS_getrusage, 0, usage);
-  *user = (int64_t)usage[0] * 1000000 + usage[1];
-  *system = (int64_t)usage[2] * 1000000 + usage[3];
+  struct rusage usage = {0};
+  getrusage(RUSAGE_SELF, &usage);
+  *user = (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec;
+  *system = (int64_t)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
 }
 /// The processor's time-stamp counter; 0 where there is none that Tern knows.
 static inline uint64_t tern_time_stamp(void) {

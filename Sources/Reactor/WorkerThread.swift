@@ -5,8 +5,12 @@ import Glibc
 public enum WorkerThread {
   /// What a new thread is given: a class, because a C thread takes one pointer.
   private final class Start {
+    let name: String
     let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
   }
 
   /// Runs `body` on a new thread with a name of at most 15 bytes. Nobody joins it: whoever cares is told by `body`.
@@ -14,18 +18,21 @@ public enum WorkerThread {
     throws(ReactorError)
   {
     var thread = pthread_t()
-    let start = Unmanaged.passRetained(Start(body))
+    let start = Unmanaged.passRetained(Start(String(name.prefix(15)), body))
     let code = pthread_create(
       &thread, nil,
       { raw in
-        if let raw { Unmanaged<Start>.fromOpaque(raw).takeRetainedValue().body() }
+        if let raw {
+          let start = Unmanaged<Start>.fromOpaque(raw).takeRetainedValue()
+          tern_name_this_thread(start.name)
+          start.body()
+        }
         return nil
       }, start.toOpaque())
     if code != 0 {
       start.release()
       throw ReactorError("starting a thread", errno: code)
     }
-    tern_name_thread(UInt(thread), String(name.prefix(15)))
     pthread_detach(thread)
   }
 

@@ -98,7 +98,11 @@ actor Worker {
     }
     let loopHasFailed = state == .failed
     // After a reactor's failure the kernel may still hold addresses of sessions: they are never freed, the process ends soon.
-    if loopHasFailed { _ = unsafe Unmanaged.passRetained(self) } else { assumeIsolated { $0.loop = nil } }
+    if loopHasFailed {
+      _ = unsafe Unmanaged.passRetained(self)
+    } else {
+      assumeIsolated { $0.loop = nil }
+    }
   }
 
   private func turn() -> WorkerLoop.State {

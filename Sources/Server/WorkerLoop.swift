@@ -286,7 +286,9 @@ struct WorkerLoop: ~Copyable {
       if case .configure(let changes) = applied.request {
         for change in changes {
           if change.name == "tcp-keepalive" { setKeepalives() }
-          if change.name == "maxclients", index == 0 { process.raiseOpenFiles(engine.currentSettings) }
+          if change.name == "maxclients", index == 0 {
+            process.raiseOpenFiles(engine.currentSettings)
+          }
         }
       }
       if case .shutdown = applied.request { process.requestShutdown() }

@@ -174,9 +174,10 @@ import Transcript
     while !rest.isEmpty {
       if let target = unsafe rig.engine.destination(for: rig.client) {
         // What was claimed is believed only once much of it has come.
-        #expect(unsafe target.count > 0)
-        #expect(unsafe target.count <= 1 << 20 || directCount >= 300_000)
-        let count = unsafe min(target.count, rest.count, 50_000)
+        let room = target.count
+        #expect(room > 0)
+        #expect(room <= 1 << 20 || directCount >= 300_000)
+        let count = min(room, rest.count, 50_000)
         unsafe target.copyBytes(from: rest.prefix(count))
         rest = rest.dropFirst(count)
         directCount += count

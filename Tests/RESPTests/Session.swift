@@ -49,6 +49,16 @@ struct Session: ~Copyable {
     }
   }
 
+  /// A request's arguments as arrays. Apart, because arguments hold the batch that they are read from.
+  private static func copy(
+    _ index: Int, of batch: borrowing RequestBatch, in bytes: [UInt8], _ large: [[UInt8]]
+  ) -> [[UInt8]] {
+    let arguments = batch.arguments(of: index, in: bytes.span.bytes)
+    return (0..<arguments.count).map { argument in
+      arguments.largeIndex(argument).map { large[$0] } ?? arguments[argument].array
+    }
+  }
+
   private mutating func run() throws(ProtocolError) {
     repeat {
       // A local name: a span of a property would hold all of `self`.
@@ -58,15 +68,7 @@ struct Session: ~Copyable {
       var byteCount = 0
       for index in 0..<batch.count {
         byteCount += Int(batch.request(index).byteCount)
-        let arguments = batch.arguments(of: index, in: kept.span.bytes)
-        var request: [[UInt8]] = []
-        for argument in 0..<arguments.count {
-          if let number = arguments.largeIndex(argument) {
-            request.append(large[number])
-          } else {
-            request.append(arguments[argument].array)
-          }
-        }
+        let request = Self.copy(index, of: batch, in: kept, large)
         if index == 0 { self.large = [] }
         outcome.requests.append(request)
       }

@@ -38,7 +38,8 @@ extension Engine {
     case "server": lines("Server", serverFields())
     case "clients": lines("Clients", clientFields())
     case "memory": lines("Memory", memoryFields())
-    case "persistence": lines("Persistence", [("loading", "0"), ("async_loading", "0"), ("aof_enabled", "0")])
+    case "persistence":
+      lines("Persistence", [("loading", "0"), ("async_loading", "0"), ("aof_enabled", "0")])
     case "stats": lines("Stats", statisticsFields())
     case "replication":
       lines(
@@ -120,7 +121,10 @@ extension Engine {
     fields.append(("used_memory_overhead", "\(clients)"))
     fields.append(("used_memory_dataset", "\(data)"))
     fields.append(
-      ("used_memory_dataset_perc", Self.decimal(used > 0 ? 100 * Double(data) / Double(used) : 0, 2) + "%"))
+      (
+        "used_memory_dataset_perc",
+        Self.decimal(used > 0 ? 100 * Double(data) / Double(used) : 0, 2) + "%"
+      ))
     fields.append(("allocator_allocated", "\(allocator.allocated)"))
     fields.append(("allocator_active", "\(allocator.active)"))
     fields.append(("allocator_resident", "\(allocator.resident)"))
