@@ -50,7 +50,13 @@ extension Engine {
     reply.integer(Int64(command.keys.step))
     simpleSet(command.categories.list.map { "@" + $0 })
     bulks(command.tips)
-    if command.keys.first == 0 { reply.arrayHeader(0) } else { describe(command.keys) }
+    if command.keys.first == 0 {
+      reply.arrayHeader(0)
+    } else {
+      let parts = command.keys.parts.isEmpty ? [command.keys] : command.keys.parts
+      reply.arrayHeader(parts.count)
+      for keys in parts { describe(keys) }
+    }
     let subcommands = CommandTable.all.filter { $0.container == command.id }
     reply.arrayHeader(subcommands.count)
     for subcommand in subcommands { describe(subcommand) }
@@ -59,7 +65,6 @@ extension Engine {
   /// One key specification: where the search begins and how the keys are found.
   private mutating func describe(_ keys: KeySpecification) {
     let version = reply.version
-    reply.arrayHeader(1)
     reply.mapHeader(keys.note == nil ? 3 : 4, version)
     if let note = keys.note {
       reply.bulk("notes")

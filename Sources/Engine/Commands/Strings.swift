@@ -58,7 +58,7 @@ extension Engine {
 
   /// Stores an argument as a key's value: as an integer if it is written exactly as one.
   @inline(__always)
-  private mutating func store(
+  mutating func store(
     _ call: Call, key: Int = 1, hash: KeyHash? = nil, value: Int, over entry: EntryRef?,
     expiry: StringExpiry
   ) throws(OutOfMemory) {
@@ -142,7 +142,10 @@ extension Engine {
       case "PXAT": unit = .unixMilliseconds
       default: return nil
       }
-      guard hasNext, options.unit == nil, !options.keepsExpiry else { return nil }
+      // The same word twice is allowed; the last one counts.
+      guard hasNext, options.unit == nil || options.unit == unit, !options.keepsExpiry else {
+        return nil
+      }
       options.unit = unit
       options.expiryArgument = i + 1
       i += 2
