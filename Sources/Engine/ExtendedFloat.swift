@@ -76,7 +76,8 @@ struct ExtendedFloat: Equatable {
     let a = UInt128(large.significand) << 63
     let shifted = distance > 127 ? 0 : (UInt128(small.significand) << 63) >> UInt128(distance)
     let isExact =
-      distance <= 63 || distance <= 127 && shifted << UInt128(distance) == UInt128(small.significand) << 63
+      distance <= 63
+      || distance <= 127 && shifted << UInt128(distance) == UInt128(small.significand) << 63
     let b = isExact ? shifted : shifted | 1
     if large.isNegative == small.isNegative {
       return ExtendedFloat(

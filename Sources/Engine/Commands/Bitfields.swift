@@ -45,9 +45,12 @@ struct FieldType: Equatable {
     return isSigned ? Int64(bitPattern: bits << shift) >> Int64(shift) : Int64(bitPattern: bits)
   }
 
+  /// The highest number of the type.
+  var highest: Int128 { (Int128(1) << Int128(isSigned ? width - 1 : width)) - 1 }
+
   /// The number that is stored for `sum`, and whether `sum` did not fit. Of one that fails nothing is to be stored.
   func fit(_ sum: Int128, _ overflow: FieldOverflow) -> (number: Int64, isOverflow: Bool) {
-    let highest = (Int128(1) << Int128(isSigned ? width - 1 : width)) - 1
+    let highest = highest
     let lowest = isSigned ? -highest - 1 : 0
     if sum >= lowest && sum <= highest { return (Int64(sum), false) }
     if overflow == .saturate { return (Int64(sum > highest ? highest : lowest), true) }
@@ -76,7 +79,14 @@ struct FieldOperation {
     case .get: return (old, old)
     case .set(let number):
       // An unsigned field takes a negative number as the bits that it is.
-      let wanted = type.isSigned ? Int128(number) : Int128(UInt64(bitPattern: number))
+      var wanted = type.isSigned ? Int128(number) : Int128(UInt64(bitPattern: number))
+      // Redis measures the way up to the highest number in 64 bits: a number so far below that this overflows counts as
+      // one above.
+      if type.isSigned, type.width < 64, overflow == .saturate,
+        type.highest - wanted > Int128(Int64.max)
+      {
+        wanted = Int128(Int64.max)
+      }
       let (new, isOverflow) = type.fit(wanted, overflow)
       return isOverflow && overflow == .fail ? nil : (new, old)
     case .increment(let number):

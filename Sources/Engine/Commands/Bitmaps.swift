@@ -17,11 +17,14 @@ private enum RangeUnit {
   }
 
   /// The bits that a written range means in a string of so many bytes; nil if they are none.
-  func resolve(_ first: Int64, _ last: Int64, byteCount: Int) -> Range<Int>? {
+  func resolve(
+    _ first: Int64, _ last: Int64, byteCount: Int, lenient: Bool = false
+  ) -> Range<Int>? {
     let scale = self == .bytes ? 8 : 1
-    guard let range = WrittenRange.resolve(first, last, count: byteCount * 8 / scale) else {
-      return nil
-    }
+    guard
+      let range = WrittenRange.resolve(
+        first, last, count: byteCount * 8 / scale, lenient: lenient)
+    else { return nil }
     return range.lowerBound * scale..<range.upperBound * scale
   }
 }
@@ -88,7 +91,8 @@ extension Engine {
         return notAnInteger()
       }
       var unit = RangeUnit.bytes
-      if call.count == 5 {
+      // Of a range that is empty in any unit, the unit is not looked at.
+      if call.count == 5, !(first < 0 && last < 0 && first > last) {
         guard let named = RangeUnit(call[4]) else { return syntaxError() }
         unit = named
       }
@@ -130,7 +134,8 @@ extension Engine {
       last = number
     }
     let byteCount = keyspace.stringByteCount(of: entry)
-    guard let range = unit.resolve(first, last, byteCount: byteCount) else {
+    guard let range = unit.resolve(first, last, byteCount: byteCount, lenient: true)
+    else {
       reply.integer(-1)
       return .none
     }

@@ -29,9 +29,12 @@ extension Replies {
 
 /// A range as clients write it: from one place to another, both included, negative ones from the end.
 enum WrittenRange {
-  /// The places that it means among `count`; nil if they are none.
-  static func resolve(_ first: Int64, _ last: Int64, count: Int) -> Range<Int>? {
-    if first < 0 && last < 0 && first > last { return nil }
+  /// The places that it means among `count`; nil if they are none. Of two negative ones in the wrong order, both before the
+  /// beginning, only `lenient` makes the first place.
+  static func resolve(
+    _ first: Int64, _ last: Int64, count: Int, lenient: Bool = false
+  ) -> Range<Int>? {
+    if !lenient && first < 0 && last < 0 && first > last { return nil }
     let count = Int64(count)
     let start = max(0, first < 0 ? first + count : first)
     let end = min(max(0, last < 0 ? last + count : last), count - 1)
