@@ -57,20 +57,23 @@ public struct CommandCategories: OptionSet, Sendable {
   public static let write = CommandCategories(rawValue: 1 << 2)
   /// Commands on strings.
   public static let string = CommandCategories(rawValue: 1 << 3)
+  /// Commands on strings as arrays of bits.
+  public static let bitmap = CommandCategories(rawValue: 1 << 4)
   /// Operator's commands.
-  public static let admin = CommandCategories(rawValue: 1 << 4)
+  public static let admin = CommandCategories(rawValue: 1 << 5)
   /// Constant or logarithmic time.
-  public static let fast = CommandCategories(rawValue: 1 << 5)
+  public static let fast = CommandCategories(rawValue: 1 << 6)
   /// Everything else.
-  public static let slow = CommandCategories(rawValue: 1 << 6)
+  public static let slow = CommandCategories(rawValue: 1 << 7)
   /// Commands that can harm a running system.
-  public static let dangerous = CommandCategories(rawValue: 1 << 7)
+  public static let dangerous = CommandCategories(rawValue: 1 << 8)
   /// Commands about the connection.
-  public static let connection = CommandCategories(rawValue: 1 << 8)
+  public static let connection = CommandCategories(rawValue: 1 << 9)
 
   /// Redis's names of the categories, by bit.
   static let names = [
-    "keyspace", "read", "write", "string", "admin", "fast", "slow", "dangerous", "connection",
+    "keyspace", "read", "write", "string", "bitmap", "admin", "fast", "slow", "dangerous",
+    "connection",
   ]
 
   /// The names of the categories in this set, in Redis's order, without `@`.
@@ -129,6 +132,8 @@ public struct KeySpecification: Sendable {
   public var use: KeyUse
   /// Redis's note on the specification, if it has one.
   public var note: String?
+  /// What `COMMAND INFO` shows in its place, where Redis tells the keys of one command apart by their use; empty = itself.
+  public var parts: [KeySpecification] = []
 
   /// No keys.
   public static let none = KeySpecification(first: 0, last: 0, step: 0, use: [])
@@ -139,8 +144,15 @@ public struct KeySpecification: Sendable {
   }
 
   /// Every `step`-th argument from the first on.
-  public static func all(_ use: KeyUse, step: Int8 = 1) -> Self {
-    KeySpecification(first: 1, last: -1, step: step, use: use)
+  public static func all(_ use: KeyUse, at first: Int8 = 1, step: Int8 = 1) -> Self {
+    KeySpecification(first: first, last: -1, step: step, use: use)
+  }
+
+  /// Keys side by side that are used differently: first a few, then the rest.
+  public static func parts(_ start: Self, _ rest: Self) -> Self {
+    KeySpecification(
+      first: start.first, last: rest.last, step: start.step, use: start.use.union(rest.use),
+      parts: [start, rest])
   }
 }
 
@@ -178,7 +190,7 @@ public enum ReplyMerge: Sendable {
 
 /// Redis's groups of commands.
 public enum CommandGroup: String, Sendable {
-  case string, generic, connection, server, cluster
+  case string, generic, connection, server, cluster, bitmap
 }
 
 /// Everything that is known of one command or subcommand. One line of `CommandTable.all`.

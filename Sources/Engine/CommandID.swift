@@ -11,4 +11,7 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case cluster, clusterSlots, clusterShards, clusterNodes, clusterInfo, clusterMyID,
     clusterMyShardID, clusterKeySlot, clusterCountKeysInSlot, clusterGetKeysInSlot, clusterHelp,
     readonly, readwrite, asking
+  case setnx, setex, psetex, getset, getdel, getex, msetnx, getrange, setrange, substr, incrbyfloat,
+    lcs
+  case setbit, getbit, bitcount, bitpos, bitop, bitfield, bitfieldRO
 }

@@ -6,6 +6,7 @@ public enum CommandTable {
   /// Every command, at the index that its id says (a test holds it).
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
+    + moreStringCommands + bitmapCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -260,5 +261,81 @@ public enum CommandTable {
       .readwrite, "readwrite", 1, [.loading, .stale, .fast], [.connection], .cluster,
       since: "3.0.0", "O(1)"),
     Command(.asking, "asking", 1, [.fast], [.connection], .cluster, since: "3.0.0", "O(1)"),
+  ]
+
+  private static let moreStringCommands: [Command] = [
+    Command(
+      .setnx, "setnx", 3, [.write, .denyoom, .fast], [.string], keys: .one([.overwrite, .insert]),
+      router: .byKey, .string, since: "1.0.0", "O(1)"),
+    Command(
+      .setex, "setex", 4, [.write, .denyoom], [.string], keys: .one([.overwrite, .update]),
+      router: .byKey, .string, since: "2.0.0", "O(1)"),
+    Command(
+      .psetex, "psetex", 4, [.write, .denyoom], [.string], keys: .one([.overwrite, .update]),
+      router: .byKey, .string, since: "2.6.0", "O(1)"),
+    Command(
+      .getset, "getset", 3, [.write, .denyoom, .fast], [.string],
+      keys: .one([.readWrite, .access, .update]), router: .byKey, .string, since: "1.0.0", "O(1)"),
+    Command(
+      .getdel, "getdel", 2, [.write, .fast], [.string],
+      keys: .one([.readWrite, .access, .delete]), router: .byKey, .string, since: "6.2.0", "O(1)"),
+    Command(
+      .getex, "getex", -2, [.write, .fast], [.string],
+      keys: .one(
+        [.readWrite, .access, .update], note: "RW and UPDATE because it changes the TTL"),
+      router: .byKey, .string, since: "6.2.0", "O(1)"),
+    Command(
+      .msetnx, "msetnx", -3, [.write, .denyoom], [.string],
+      keys: .all([.overwrite, .insert], step: 2), router: .fanOut(.special),
+      tips: ["request_policy:multi_shard", "response_policy:agg_min"], .string, since: "1.0.1",
+      "O(N) where N is the number of keys"),
+    Command(
+      .getrange, "getrange", 4, [.readonly], [.string], keys: .one([.readOnly, .access]),
+      router: .byKey, .string, since: "2.4.0", "O(N) where N is the length of the reply"),
+    Command(
+      .setrange, "setrange", 4, [.write, .denyoom], [.string], keys: .one([.readWrite, .update]),
+      router: .byKey, .string, since: "2.2.0",
+      "O(M) where M is the length of the value, and the string's length where it has to move"),
+    Command(
+      .substr, "substr", 4, [.readonly], [.string], keys: .one([.readOnly, .access]),
+      router: .byKey, .string, since: "1.0.0", "O(N) where N is the length of the reply"),
+    Command(
+      .incrbyfloat, "incrbyfloat", 3, [.write, .denyoom, .fast], [.string],
+      keys: .one([.readWrite, .access, .update]), router: .byKey, .string, since: "2.6.0", "O(1)"),
+    Command(
+      .lcs, "lcs", -3, [.readonly], [.string],
+      keys: KeySpecification(first: 1, last: 2, step: 1, use: [.readOnly, .access]),
+      router: .byKey, .string, since: "7.0.0",
+      "O(N*M) where N and M are the lengths of the strings, 64 of them at a time"),
+  ]
+
+  private static let bitmapCommands: [Command] = [
+    Command(
+      .setbit, "setbit", 4, [.write, .denyoom], [.bitmap],
+      keys: .one([.readWrite, .access, .update]), router: .byKey, .bitmap, since: "2.2.0", "O(1)"),
+    Command(
+      .getbit, "getbit", 3, [.readonly, .fast], [.bitmap], keys: .one([.readOnly, .access]),
+      router: .byKey, .bitmap, since: "2.2.0", "O(1)"),
+    Command(
+      .bitcount, "bitcount", -2, [.readonly], [.bitmap], keys: .one([.readOnly, .access]),
+      router: .byKey, .bitmap, since: "2.6.0", "O(N) where N is the length of the range"),
+    Command(
+      .bitpos, "bitpos", -3, [.readonly], [.bitmap], keys: .one([.readOnly, .access]),
+      router: .byKey, .bitmap, since: "2.8.7", "O(N) where N is the length of the range"),
+    Command(
+      .bitop, "bitop", -4, [.write, .denyoom], [.bitmap],
+      keys: .parts(
+        .one([.overwrite, .update], at: 2), .all([.readOnly, .access], at: 3)), router: .byKey,
+      .bitmap, since: "2.6.0", "O(N) where N is the length of all strings together"),
+    Command(
+      .bitfield, "bitfield", -2, [.write, .denyoom], [.bitmap],
+      keys: .one(
+        [.readWrite, .access, .update, .variable],
+        note: "This command allows both access and modification of the key"), router: .byKey,
+      .bitmap, since: "3.2.0", "O(1) for each subcommand"),
+    Command(
+      .bitfieldRO, "bitfield_ro", -2, [.readonly, .fast], [.bitmap],
+      keys: .one([.readOnly, .access]), router: .byKey, .bitmap, since: "6.0.0",
+      "O(1) for each subcommand"),
   ]
 }

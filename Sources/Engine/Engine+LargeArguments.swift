@@ -33,12 +33,13 @@ extension Engine {
     sessions[index].wish.insert(.direct)
   }
 
-  /// Whether a command can take over this argument as an allocation of its own: the values of SET and MSET. All others are gathered in
+  /// Whether a command can take over this argument as an allocation of its own: the values of SET, MSET and their kin. All others are gathered in
   /// the query buffer, bounded by its limit.
   private func takesLarge(_ name: RawSpan, _ argument: Int) -> Bool {
     switch lookup.command(name) {
-    case .set: argument == 2
-    case .mset: argument >= 2 && argument % 2 == 0
+    case .set, .setnx, .getset: argument == 2
+    case .setex, .psetex: argument == 3
+    case .mset, .msetnx: argument >= 2 && argument % 2 == 0
     default: false
     }
   }

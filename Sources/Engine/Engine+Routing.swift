@@ -24,8 +24,9 @@ extension Engine {
     if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
     if known.lastKey != known.firstKey, call.count > Int(known.firstKey) + Int(known.step) {
       // Keys of two slots in one command: CROSSSLOT, before anything else.
+      let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
       var i = Int(known.firstKey) + Int(known.step)
-      while i < call.count {
+      while i <= last {
         if HashSlot.of(call[i]).index != call.slot {
           fail(line: ErrorReply.crossSlot)
           return false

@@ -72,14 +72,15 @@ extension Keyspace {
     }
   }
 
-  /// Sets a complete large value without copying it.
+  /// Sets a complete large value without copying it. With `raw`, its encoding is `raw` however short it is.
   public mutating func setValue(
     _ slot: Int, _ hash: KeyHash, _ key: RawSpan, _ value: consuming LargeValue, over: EntryRef?,
-    expiry: StringExpiry, clock: UInt32
+    expiry: StringExpiry, clock: UInt32, raw: Bool = false
   ) throws(OutOfMemory) {
     precondition(value.isComplete)
     if value.byteCount < EntryShape.apartLimit {
-      return try setBytes(slot, hash, key, value.bytes, over: over, expiry: expiry, clock: clock)
+      return try setBytes(
+        slot, hash, key, value.bytes, over: over, expiry: expiry, clock: clock, raw: raw)
     }
     let expiry = Expiry(expiry, over: over)
     let content = value.content
@@ -128,7 +129,7 @@ extension Keyspace {
 
   /// Puts a new entry into the table, in the place of `over` (which is freed) if there is one.
   @inline(__always)
-  private func put(
+  func put(
     _ table: UnsafeMutablePointer<Table>, _ slot: Int, _ hash: KeyHash, _ entry: Entry,
     over: EntryRef?
   ) throws(OutOfMemory) {
@@ -251,7 +252,7 @@ extension Keyspace {
 
   /// Makes a string raw and `new` bytes long, not shorter than it is; where its bytes are then. The bytes behind the
   /// old ones are not set.
-  private func resize(
+  func resize(
     _ table: UnsafeMutablePointer<Table>, _ slot: Int, _ ref: EntryRef, _ digits: Digits?,
     to new: Int, clock: UInt32
   ) throws(OutOfMemory) -> UnsafeMutableRawPointer {

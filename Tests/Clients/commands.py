@@ -260,7 +260,7 @@ def client_step(r):
     ])()  # fmt: skip
 
 
-NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time"]  # fmt: skip
+NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time", "setnx", "setex", "psetex", "getset", "getdel", "getex", "msetnx", "getrange", "setrange", "substr", "incrbyfloat", "lcs", "setbit", "getbit", "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro"]  # fmt: skip
 
 
 def command_step(r):
@@ -291,7 +291,7 @@ def unknown(r):
 
 
 def wrong_arity(r):
-    name = r.choice(["GET", "SET", "MGET", "MSET", "INCR", "DECR", "INCRBY", "DECRBY", "APPEND", "STRLEN", "DEL", "UNLINK", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "PERSIST", "SCAN", "DBSIZE", "RANDOMKEY", "PING", "ECHO", "SELECT", "TIME", "OBJECT", "CLUSTER", "CONFIG", "KEYS", "CLIENT"])  # fmt: skip
+    name = r.choice(["GET", "SET", "MGET", "MSET", "INCR", "DECR", "INCRBY", "DECRBY", "APPEND", "STRLEN", "DEL", "UNLINK", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "PERSIST", "SCAN", "DBSIZE", "RANDOMKEY", "PING", "ECHO", "SELECT", "TIME", "OBJECT", "CLUSTER", "CONFIG", "KEYS", "CLIENT", "SETNX", "SETEX", "GETSET", "GETDEL", "GETEX", "MSETNX", "GETRANGE", "SETRANGE", "INCRBYFLOAT", "LCS", "SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD"])  # fmt: skip
     count = r.choice([0, 0, 1, 3, 4])
     # Counts that happen to be right: EXPIRE's third, SCAN's and the like, would be valid commands with odd arguments; that is fine too.
     compare = same_kind if name in ("DBSIZE", "RANDOMKEY", "TIME", "TTL", "PTTL", "CLIENT", "CLUSTER") else scan_shape if name == "SCAN" else exact
@@ -305,6 +305,94 @@ def expires_now(r):
         lambda: Step([b"SET", k, b"v", b"PX", b"%d" % ms], alone=True, wait=ms / 1000 + 0.003),
         lambda: Step([b"PEXPIRE", k, b"%d" % ms], alone=True, wait=ms / 1000 + 0.003),
     ])()  # fmt: skip
+
+
+# Numbers as clients write them, and as they should not.
+FLOATS = [b"0", b"1", b"-1", b"0.1", b"-0.1", b"1.5", b".5", b"5.", b"1e3", b"1E-3", b"3.0e3", b"+1.5", b"-0", b"0.0", b"1e17", b"1e18", b"1e-17", b"5e-18", b"1e-18", b"123456789.123456789", b"0x10", b"0x1.8p1", b"0x.1p-4", b"0x", b"1e", b"1e+", b"e1", b".", b"", b" 1", b"1 ", b"1x", b"--1", b"inf", b"-inf", b"Infinity", b"nan", b"nan(1)", b"1e4932", b"-1.18973149535723176502e+4932", b"1.2e4932", b"1e5000", b"1e-4950", b"1e-4951", b"1e-5000", b"9223372036854775807", b"18446744073709551616", b"0.1\0", b"1_0", b"0.30000000000000000001", b"99999999999999999999999999.9", b"0." + b"3" * 200, b"7" * 300, b"0x" + b"f" * 40, b"1" + b"0" * 5100, b"1" + b"0" * 5118, b"." + b"0" * 5000 + b"1"]  # fmt: skip
+
+
+def float_text(r):
+    pick = r.random()
+    if pick < 0.5:
+        return r.choice(FLOATS)
+    if pick < 0.8:
+        return b"%.*f" % (r.randint(0, 19), r.uniform(-1, 1) * 10 ** r.randint(-3, 12))
+    digits = b"".join(b"%d" % r.randint(0, 9) for _ in range(r.randint(1, 40)))
+    at = r.randint(0, len(digits))
+    return (b"-" if r.random() < 0.5 else b"") + digits[:at] + r.choice([b".", b""]) + digits[at:] + (b"e%d" % r.choice([r.randint(-30, 30), r.randint(-4990, 4990)]) if r.random() < 0.5 else b"")
+
+
+def place(r):
+    """An index into a string of some tens of bytes, from either end, or none."""
+    pick = r.random()
+    return b"%d" % r.randint(-45, 45) if pick < 0.8 else b"%d" % r.randint(-400, 400) if pick < 0.9 else integer(r)
+
+
+def bit_place(r):
+    pick = r.random()
+    if pick < 0.7:
+        return b"%d" % r.randint(0, 400)
+    if pick < 0.8:
+        return b"%d" % r.randint(0, 140000)
+    return r.choice([b"-1", b"abc", b"", b"4294967296", b"9223372036854775807", b"01", b"#1", b"1.5"])
+
+
+def unit(r):
+    return [case(r, r.choice(["BYTE", "BIT", "BIT", "BIT", "BITS", ""]))] if r.random() < 0.5 else []
+
+
+def field_type(r):
+    if r.random() < 0.9:
+        return b"%s%d" % (r.choice([b"i", b"u"]), r.choice([1, 2, 5, 7, 8, 9, 16, 31, 32, 33, 62, 63, 64, r.randint(1, 64)]))
+    return r.choice([b"u64", b"i65", b"u0", b"i0", b"i", b"u", b"", b"I8", b"x8", b"u08", b"i-1", b"i8 ", b"8"])
+
+
+def field_number(r):
+    return r.choice([b"%d" % r.randint(-300, 300), b"%d" % r.randint(-(1 << 63), (1 << 63) - 1), r.choice([b"9223372036854775807", b"-9223372036854775808"]), integer(r)])
+
+
+def bitfield(r):
+    words = []
+    for _ in range(r.choice([0, 1, 1, 2, 3, 6])):
+        if r.random() < 0.3:
+            words += [case(r, "OVERFLOW"), case(r, r.choice(["WRAP", "SAT", "FAIL", "SAT", "FAIL", "BAD"] if r.random() < 0.3 else ["WRAP", "SAT", "FAIL"]))]
+        at = r.choice([bit_place(r), b"%d" % r.randint(0, 200), b"#%d" % r.randint(0, 20), b"#%d" % r.randint(0, 20)])
+        words += r.choice([
+            lambda: [case(r, "GET"), field_type(r), at],
+            lambda: [case(r, "SET"), field_type(r), at, field_number(r)],
+            lambda: [case(r, "INCRBY"), field_type(r), at, field_number(r)],
+            lambda: [case(r, "INCRBY"), field_type(r), at, field_number(r)],
+        ])()  # fmt: skip
+    if r.random() < 0.05:
+        words = words[: r.randint(0, len(words))] + r.choice([[], [b"BOGUS"], [b"GET"], [b"SET", b"u8", b"0"]])
+    return words
+
+
+def lcs_step(r):
+    words = []
+    for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
+        words += r.choice([[case(r, "LEN")], [case(r, "IDX")], [case(r, "IDX")], [case(r, "WITHMATCHLEN")], [case(r, "MINMATCHLEN"), r.choice([b"0", b"2", b"4", b"-3", b"abc"])], [b"BOGUS"], [b"MINMATCHLEN"]])
+    return Step([case(r, "LCS"), key(r), key(r), *words] if r.random() < 0.3 else [case(r, "LCS"), *r.choices(TAGGED, k=2), *words])
+
+
+def letters(r):
+    """A string that has something in common with others."""
+    return bytes(r.choice(b"abc") for _ in range(r.choice([3, 30, 130])))
+
+
+def getex_options(r):
+    words = []
+    for _ in range(r.choice([0, 1, 1, 1, 1, 2])):
+        word = r.choice(["EX", "PX", "EXAT", "PXAT", "PERSIST", "PERSIST", "bogus", "KEEPTTL"])
+        words.append(case(r, word))
+        good = {"EX": seconds, "PX": milliseconds, "EXAT": at_seconds, "PXAT": at_milliseconds}.get(word)
+        if good and r.random() < 0.95:
+            words.append(expiry(r, good))
+    return words
+
+
+def named(r, options):
+    return case(r, r.choice(options))
 
 
 # Weight and generator of every command.
@@ -347,6 +435,28 @@ TABLE = [
     (1.5, unknown),
     (2, wrong_arity),
     (0.3, expires_now),
+    (3, lambda r: Step([case(r, "SETNX"), key(r), some_value(r)])),
+    (3, lambda r: Step([case(r, "SETEX"), key(r), expiry(r, seconds), some_value(r)])),
+    (3, lambda r: Step([case(r, "PSETEX"), key(r), expiry(r, milliseconds), some_value(r)])),
+    (3, lambda r: Step([case(r, "GETSET"), key(r), some_value(r)])),
+    (2, lambda r: Step([case(r, "GETDEL"), key(r)])),
+    (4, lambda r: Step([case(r, "GETEX"), key(r), *getex_options(r)])),
+    (3, lambda r: Step([case(r, "MSETNX"), *pairs(r), *([b"{tag}odd"] if r.random() < 0.1 else [])])),
+    (5, lambda r: Step([named(r, ["GETRANGE", "SUBSTR"]), key(r), place(r), place(r)])),
+    (5, lambda r: Step([case(r, "SETRANGE"), key(r), r.choice([place(r), b"%d" % r.randint(0, 60), b"%d" % r.randint(0, 20000), b"536870912"]), some_value(r)])),
+    (8, lambda r: Step([case(r, "INCRBYFLOAT"), key(r), float_text(r)])),
+    (3, lambda r: Step([case(r, "SET"), key(r), float_text(r)])),
+    (3, lambda r: Step([case(r, "SET"), r.choice(TAGGED), letters(r)])),
+    (4, lcs_step),
+    (5, lambda r: Step([case(r, "SETBIT"), key(r), bit_place(r), r.choice([b"0", b"1", b"1", b"0", b"2", b"", b"-1"])])),
+    (4, lambda r: Step([case(r, "GETBIT"), key(r), bit_place(r)])),
+    (5, lambda r: Step([case(r, "BITCOUNT"), key(r), *([place(r), place(r), *unit(r)] if r.random() < 0.85 else r.choice([[], [b"0"], [b"0", b"1", b"BIT", b"x"]]))])),
+    (7, lambda r: Step([case(r, "BITPOS"), key(r), r.choice([b"0", b"1", b"0", b"1", b"0", b"1", b"2", b"abc"]), *r.choice([[], [place(r)], [place(r), place(r), *unit(r)], [place(r), place(r), *unit(r)], [b"0", b"1", b"BIT", b"x"]])])),
+    (5, lambda r: Step([case(r, "BITOP"), named(r, ["AND", "OR", "XOR", "NOT", "AND", "OR", "XOR", "NAND"]), *keys(r)])),
+    (2, lambda r: Step([case(r, "BITOP"), case(r, "NOT"), *r.choices(TAGGED, k=2)])),
+    (7, lambda r: Step([case(r, "BITFIELD"), key(r), *bitfield(r)])),
+    (3, lambda r: Step([case(r, "BITFIELD_RO"), key(r), *bitfield(r)])),
+    (2, lambda r: Step([case(r, "BITFIELD_RO"), key(r), *[w for _ in range(r.randint(0, 4)) for w in (b"GET", field_type(r), bit_place(r))]])),
 ]
 WEIGHTS = [weight for weight, _ in TABLE]
 GENERATORS = [generator for _, generator in TABLE]

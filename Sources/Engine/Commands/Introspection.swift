@@ -48,7 +48,13 @@ extension Engine {
     reply.integer(Int64(command.keys.step))
     simpleSet(command.categories.list.map { "@" + $0 })
     bulks(command.tips)
-    if command.keys.first == 0 { reply.setHeader(0, reply.version) } else { describe(command.keys) }
+    if command.keys.first == 0 {
+      reply.setHeader(0, reply.version)
+    } else {
+      let parts = command.keys.parts.isEmpty ? [command.keys] : command.keys.parts
+      reply.setHeader(parts.count, reply.version)
+      for keys in parts { describe(keys) }
+    }
     let subcommands = CommandTable.all.filter { $0.container == command.id }
     reply.setHeader(subcommands.count, reply.version)
     for subcommand in subcommands { describe(subcommand) }
@@ -57,7 +63,6 @@ extension Engine {
   /// One key specification: where the search begins and how the keys are found.
   private mutating func describe(_ keys: KeySpecification) {
     let version = reply.version
-    reply.setHeader(1, version)
     reply.mapHeader(keys.note == nil ? 3 : 4, version)
     if let note = keys.note {
       reply.bulk("notes")

@@ -58,7 +58,7 @@ extension Engine {
 
   /// Stores an argument as a key's value: as an integer if it is written exactly as one.
   @inline(__always)
-  private mutating func store(
+  mutating func store(
     _ call: Call, key: Int = 1, hash: KeyHash? = nil, value: Int, over entry: EntryRef?,
     expiry: StringExpiry
   ) throws(OutOfMemory) {
