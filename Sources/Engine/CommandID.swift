@@ -10,4 +10,7 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case cluster, clusterSlots, clusterShards, clusterNodes, clusterInfo, clusterMyID,
     clusterMyShardID, clusterKeySlot, clusterCountKeysInSlot, clusterGetKeysInSlot, clusterHelp,
     readonly, readwrite, asking
+  case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch, keys,
+    objectRefCount, objectIdleTime, objectFreq, dump, restore, restoreAsking, sort, sortReadOnly,
+    wait, waitaof
 }

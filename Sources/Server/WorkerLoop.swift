@@ -112,7 +112,9 @@ struct WorkerLoop: ~Copyable {
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 { return 0 }
-    return max(0, min(nextTick - SystemClock.unixMicroseconds, Self.tickInterval)) * 1000
+    var next = nextTick
+    if let deadline = engine.nextDeadline, deadline < next / 1000 { next = deadline * 1000 }
+    return max(0, min(next - SystemClock.unixMicroseconds, Self.tickInterval)) * 1000
   }
 
   // MARK: events

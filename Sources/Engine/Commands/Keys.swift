@@ -19,8 +19,24 @@ extension Engine {
     return removed > 0 ? .verbatim : .none
   }
 
-  /// EXISTS key [key …]: a key named twice counts twice.
+  /// EXISTS key [key …]: a key named twice counts twice. It does not count as an access.
   mutating func exists(_ call: Call) -> Effect {
+    var found: Int64 = 0
+    for i in 1..<call.count {
+      let hash = i == 1 ? call.hash : KeyHash(call[i], seed: hashSeed)
+      if live(call.slot, hash, call[i]) != nil {
+        statistics.hits &+= 1
+        found += 1
+      } else {
+        statistics.misses &+= 1
+      }
+    }
+    reply.integer(found)
+    return .none
+  }
+
+  /// TOUCH key [key …]: EXISTS that counts as an access.
+  mutating func touch(_ call: Call) -> Effect {
     var found: Int64 = 0
     for i in 1..<call.count {
       let hash = i == 1 ? call.hash : KeyHash(call[i], seed: hashSeed)
@@ -30,101 +46,33 @@ extension Engine {
     return .none
   }
 
+  /// KEYS pattern: all keys of this shard that match, at once, however many there are.
+  mutating func keys(_ call: Call) -> Effect {
+    let shard = sessions[current].shard
+    let isAll = call[1].equals(ignoringCase: "*")
+    var home: [EntryRef] = []
+    var found: [EntryRef] = []
+    for slot in 0..<HashSlot.count
+    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
+      var prefix: UInt64? = 0
+      while let from = prefix {
+        prefix = keyspace.scan(slot, from: from, into: &home)
+        for entry in home {
+          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
+          if isAll || Glob.matches(call[1], keyspace.key(of: entry)) { found.append(entry) }
+        }
+      }
+    }
+    // Nothing has changed since: all of them are still there.
+    reply.arrayHeader(found.count)
+    for entry in found { replyKey(entry) }
+    return .none
+  }
+
   /// TYPE key. It does not count as an access.
   mutating func type(_ call: Call) -> Effect {
     if live(call) != nil { reply.simple("string") } else { reply.simple("none") }
     return .none
-  }
-
-  /// EXPIRE key seconds [NX|XX|GT|LT].
-  mutating func expire(_ call: Call) -> Effect { expire(call, unit: 1000, "expire") }
-
-  /// PEXPIRE key milliseconds [NX|XX|GT|LT].
-  mutating func pexpire(_ call: Call) -> Effect { expire(call, unit: 1, "pexpire") }
-
-  private mutating func expire(_ call: Call, unit: Int64, _ name: String) -> Effect {
-    var isNX = false
-    var isXX = false
-    var isGT = false
-    var isLT = false
-    for i in 3..<max(3, call.count) {
-      switch Word(call[i]) {
-      case "NX": isNX = true
-      case "XX": isXX = true
-      case "GT": isGT = true
-      case "LT": isLT = true
-      default: return failing(text: "ERR Unsupported option \(Self.text(of: call[i]))")
-      }
-    }
-    if isNX && (isXX || isGT || isLT) {
-      return failing(
-        "ERR NX and XX, GT or LT options at the same time are not compatible")
-    }
-    if isGT && isLT {
-      return failing("ERR GT and LT options at the same time are not compatible")
-    }
-    guard let number = call[2].integer() else { return notAnInteger() }
-    let (product, isTooLarge) = number.multipliedReportingOverflow(by: unit)
-    let (moment, overflow) = product.addingReportingOverflow(now)
-    if isTooLarge || overflow {
-      return failing(text: "ERR invalid expire time in '\(name)' command")
-    }
-    guard let entry = live(call) else {
-      reply.integer(0)
-      return .none
-    }
-    let present = entry.hasExpiry ? keyspace.expiry(of: entry) : nil
-    let isRefused =
-      isNX && present != nil || isXX && present == nil
-      || isGT && (present.map { moment <= $0 } ?? true)
-      || isLT && (present.map { moment >= $0 } ?? false)
-    if isRefused {
-      reply.integer(0)
-      return .none
-    }
-    if moment <= now {
-      keyspace.remove(call.slot, entry)
-    } else {
-      do throws(OutOfMemory) {
-        try keyspace.setExpiry(call.slot, call.hash, call[1], of: entry, moment)
-      } catch { return outOfMemory() }
-    }
-    reply.integer(1)
-    return .rewritten
-  }
-
-  /// TTL key, in seconds, rounded.
-  mutating func ttl(_ call: Call) -> Effect {
-    replyTimeToLive(call) { ($0 + 500) / 1000 }
-    return .none
-  }
-
-  /// PTTL key, in milliseconds.
-  mutating func pttl(_ call: Call) -> Effect {
-    replyTimeToLive(call) { $0 }
-    return .none
-  }
-
-  @inline(__always)
-  private mutating func replyTimeToLive(_ call: Call, _ rounded: (Int64) -> Int64) {
-    guard let entry = live(call) else { return reply.integer(-2) }
-    guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else {
-      return reply.integer(-1)
-    }
-    reply.integer(rounded(max(0, expiry - now)))
-  }
-
-  /// PERSIST key.
-  mutating func persist(_ call: Call) -> Effect {
-    guard let entry = live(call), entry.hasExpiry else {
-      reply.integer(0)
-      return .none
-    }
-    do throws(OutOfMemory) {
-      try keyspace.setExpiry(call.slot, call.hash, call[1], of: entry, nil)
-    } catch { return outOfMemory() }
-    reply.integer(1)
-    return .verbatim
   }
 
   /// DBSIZE: the keys of this shard.
@@ -181,6 +129,42 @@ extension Engine {
     return .none
   }
 
+  /// OBJECT REFCOUNT key: small integers are said to be shared, as Redis shares them.
+  mutating func objectRefCount(_ call: Call) -> Effect {
+    guard let entry = live(call.slot, call.hash, call[2]) else {
+      replyNull()
+      return .none
+    }
+    let isShared =
+      keyspace.encoding(of: entry) == .integer
+      && (0..<10_000).contains(keyspace.integer(of: entry))
+    reply.integer(isShared ? Int64(Int32.max) : 1)
+    return .none
+  }
+
+  /// OBJECT IDLETIME key: seconds since the last access. The clock has 24 bits.
+  mutating func objectIdleTime(_ call: Call) -> Effect {
+    guard let entry = live(call.slot, call.hash, call[2]) else {
+      replyNull()
+      return .none
+    }
+    let then = keyspace.accessClock(of: entry)
+    let most: UInt32 = 0xFF_FFFF
+    reply.integer(Int64(accessClock >= then ? accessClock - then : accessClock + most - then))
+    return .none
+  }
+
+  /// OBJECT FREQ key: frequencies are not counted.
+  mutating func objectFreq(_ call: Call) -> Effect {
+    guard live(call.slot, call.hash, call[2]) != nil else {
+      replyNull()
+      return .none
+    }
+    return failing(
+      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+  }
+
   /// OBJECT HELP.
   mutating func objectHelp(_ call: Call) -> Effect {
     help(
@@ -189,6 +173,15 @@ extension Engine {
         "ENCODING <key>",
         "    Return the kind of internal representation used in order to store the value",
         "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
       ])
   }
 
