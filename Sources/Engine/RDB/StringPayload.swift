@@ -121,11 +121,14 @@ enum StringPayload {
     case 0xC0: return bits(payload, 2, 1).map { .integer(Int64(Int8(truncatingIfNeeded: $0))) }
     case 0xC1: return bits(payload, 2, 2).map { .integer(Int64(Int16(truncatingIfNeeded: $0))) }
     case 0xC2: return bits(payload, 2, 4).map { .integer(Int64(Int32(truncatingIfNeeded: $0))) }
+    case 0xC4...: return nil
     case compressedMark:
       offset = 2
       guard let packed = length(payload, &offset), let count = length(payload, &offset),
         packed <= payload.byteCount - offset, count <= limit
       else { return nil }
+      // Redis takes the error of a string that claims to be empty for its length.
+      if count == 0 { return .bytes([]) }
       let input = payload.extracting(offset..<(offset + packed))
       return LZF.decompress(input, count: count).map { .bytes($0) }
     default:
@@ -151,6 +154,10 @@ enum StringPayload {
       count = 1
     case 0x80: count = 4
     case 0x81: count = 8
+    case 0xC0...:
+      // What stands for an integer's form elsewhere is a short length where only a length can be.
+      offset += 1
+      return Int(first & 0x3F)
     default: return nil
     }
     guard offset + count < payload.byteCount else { return nil }
