@@ -309,7 +309,7 @@ def broken_payloads(options):
             rig.expect_equal(right, left, f"payload {i} (seed {options.seed}): {data[:300]!r}")
 
 
-@rig.test
+@rig.test(tern_only=True)
 def waits(options):
     """WAIT and WAITAOF for replicas that are not there: in time, and what is pipelined behind them comes after."""
     with rig.Tern(options) as tern, tern.shard() as c, tern.shard() as other:
