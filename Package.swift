@@ -50,10 +50,16 @@ let package = Package(
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "RESP", "Sharding", "Storage"],
+      name: "EngineTests",
+      dependencies: ["Engine", "RESP", "Sharding", "Storage", "CJemalloc", "Transcript"],
       swiftSettings: strict),
+    // Conversations as text, which several targets' tests play.
+    .target(
+      name: "Transcript", dependencies: ["RESP"], path: "Tests/Transcript", swiftSettings: strict),
     .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: strict),
-    .testTarget(name: "TernTests", dependencies: ["Tern"], swiftSettings: strict),
+    .testTarget(
+      name: "TernTests", dependencies: ["Tern", "Engine", "RESP", "Transcript"],
+      swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]
 )

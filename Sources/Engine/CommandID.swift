@@ -1,16 +1,15 @@
 /// The commands, as the numbers that dispatch and statistics use: the index of a command in `CommandTable.all`.
 public enum CommandID: UInt8, CaseIterable, Sendable {
   case get, set, mget, mset, incr, decr, incrby, decrby, append, strlen
-  case del, unlink, exists, type, expire, pexpire, ttl, pttl, persist, scan, randomkey, object,
-    objectEncoding, objectHelp
+  case del, unlink, exists, type, expire, pexpire, ttl, pttl, persist, scan, keys, randomkey, object,
+    objectEncoding, objectIdleTime, objectRefCount, objectFrequency, objectHelp
   case dbsize, flushall, flushdb, command, commandCount, commandInfo, commandList, commandGetKeys,
     commandHelp, config, configGet, configSet, configResetStat, configHelp, info, time, shutdown
-  case ping, echo, hello, select, quit, reset, client, clientID, clientGetName, clientSetName,
+  case ping, echo, auth, hello, select, quit, reset, client, clientID, clientGetName, clientSetName,
     clientSetInfo, clientInfo, clientHelp
   case cluster, clusterSlots, clusterShards, clusterNodes, clusterInfo, clusterMyID,
     clusterMyShardID, clusterKeySlot, clusterCountKeysInSlot, clusterGetKeysInSlot, clusterHelp,
     readonly, readwrite, asking
-  case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch, keys,
-    objectRefCount, objectIdleTime, objectFreq, dump, restore, restoreAsking, sort, sortReadOnly,
-    wait, waitaof
+  case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch,
+    dump, restore, restoreAsking, sort, sortReadOnly, wait, waitaof
 }

@@ -84,6 +84,10 @@ public enum CommandTable {
       tips: ["nondeterministic_output", "request_policy:special"], .generic, since: "2.8.0",
       "O(1) for a call, O(N) for a whole iteration"),
     Command(
+      .keys, "keys", 2, [.readonly], [.keyspace, .dangerous], router: .allShards(.special),
+      tips: ["request_policy:all_shards", "nondeterministic_output_order"], .generic,
+      since: "1.0.0", "O(N) where N is the number of keys of the shard"),
+    Command(
       .randomkey, "randomkey", 1, [.readonly], [.keyspace], router: .allShards(.special),
       tips: ["request_policy:all_shards", "nondeterministic_output"], .generic, since: "1.0.0",
       "O(1)"),
@@ -92,6 +96,18 @@ public enum CommandTable {
       .objectEncoding, "object|encoding", 3, [.readonly], [.keyspace],
       keys: .one([.readOnly], at: 2), router: .byKey, tips: ["nondeterministic_output"], .generic,
       since: "2.2.3", "O(1)", of: .object),
+    Command(
+      .objectIdleTime, "object|idletime", 3, [.readonly], [.keyspace],
+      keys: .one([.readOnly], at: 2), router: .byKey, tips: ["nondeterministic_output"], .generic,
+      since: "2.2.3", "O(1)", of: .object),
+    Command(
+      .objectRefCount, "object|refcount", 3, [.readonly], [.keyspace],
+      keys: .one([.readOnly], at: 2), router: .byKey, tips: ["nondeterministic_output"], .generic,
+      since: "2.2.3", "O(1)", of: .object),
+    Command(
+      .objectFrequency, "object|freq", 3, [.readonly], [.keyspace],
+      keys: .one([.readOnly], at: 2), router: .byKey, tips: ["nondeterministic_output"], .generic,
+      since: "4.0.0", "O(1)", of: .object),
     Command(
       .objectHelp, "object|help", 2, [.loading, .stale], [.keyspace], .generic, since: "6.2.0",
       "O(1)", of: .object),
@@ -166,6 +182,9 @@ public enum CommandTable {
     Command(
       .echo, "echo", 2, [.loading, .stale, .fast], [.connection], .connection, since: "1.0.0",
       "O(1)"),
+    Command(
+      .auth, "auth", -2, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], [.connection],
+      .connection, since: "1.0.0", "O(1)"),
     Command(
       .hello, "hello", -1, [.noscript, .loading, .stale, .fast, .noAuth, .allowBusy], [.connection],
       .connection, since: "6.0.0", "O(1)"),
@@ -277,22 +296,6 @@ public enum CommandTable {
       .touch, "touch", -2, [.readonly, .fast], [.keyspace], keys: .all([.readOnly]),
       router: .fanOut(.sum), tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
       .generic, since: "3.2.1", "O(N) where N is the number of keys"),
-    Command(
-      .keys, "keys", 2, [.readonly], [.keyspace, .dangerous], router: .allShards(.special),
-      tips: ["request_policy:all_shards", "nondeterministic_output_order"], .generic,
-      since: "1.0.0", "O(N) where N is the number of keys of the shard"),
-    Command(
-      .objectRefCount, "object|refcount", 3, [.readonly], [.keyspace],
-      keys: .one([.readOnly], at: 2), router: .byKey, tips: ["nondeterministic_output"], .generic,
-      since: "2.2.3", "O(1)", of: .object),
-    Command(
-      .objectIdleTime, "object|idletime", 3, [.readonly], [.keyspace],
-      keys: .one([.readOnly], at: 2), router: .byKey, tips: ["nondeterministic_output"], .generic,
-      since: "2.2.3", "O(1)", of: .object),
-    Command(
-      .objectFreq, "object|freq", 3, [.readonly], [.keyspace], keys: .one([.readOnly], at: 2),
-      router: .byKey, tips: ["nondeterministic_output"], .generic, since: "4.0.0", "O(1)",
-      of: .object),
     Command(
       .dump, "dump", 2, [.readonly], [.keyspace], keys: .one([.readOnly, .access]),
       router: .byKey, tips: ["nondeterministic_output"], .generic, since: "2.6.0",

@@ -12,22 +12,27 @@ extension Engine {
     let id = nextClientNumber * UInt64(workers) + UInt64(worker) + UInt64(workers)
     nextClientNumber += 1
     statistics.connectionsReceived += 1
-    clientCount += 1
     let session = Session(
       id: id, shard: shard.map(Int32.init) ?? Session.endpoint, address: address,
       localAddress: localAddress, fileDescriptor: fileDescriptor, now: now)
-    do throws(OutOfMemory) { return ClientID(index: try sessions.insert(session)) } catch {
-      clientCount -= 1
+    do throws(OutOfMemory) {
+      let client = ClientID(index: try sessions.insert(session))
+      clientCounts[shard ?? shards.count] += 1
+      return client
+    } catch {
       return nil
     }
   }
+
+  /// Live sessions.
+  public var clientCount: Int { sessions.count }
 
   /// The client is gone: its session ends, its memory is given back. Nothing of its output may be lent to anyone any more.
   public mutating func disconnect(_ client: ClientID) {
     var session = sessions.remove(client.index)
     session.output.removeAll(pool: &reply.pool)
-    clientCount -= 1
-    listedClients.removeAll { $0 == client }
+    clientCounts[session.shard >= 0 ? Int(session.shard) : shards.count] -= 1
+    if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
   }
 
@@ -39,10 +44,11 @@ extension Engine {
   ) {
     let index = client.index
     let foresight = takeForesight(place, of: index)
+    statistics.bytesIn += UInt64(bytes.byteCount)
+    // What comes behind the last command is read, so that no reset overtakes the last reply, and counts for nothing.
+    if sessions[index].mode.contains(.closing) { return }
     sessions[index].bytesIn += UInt64(bytes.byteCount)
     sessions[index].lastActiveAt = now
-    statistics.bytesIn += UInt64(bytes.byteCount)
-    if sessions[index].mode.contains(.closing) { return }
     if sessions[index].wish.contains(.direct) {
       receiveLarge(bytes, index)
     } else if sessions[index].query.isEmpty, sessions[index].mode.isDisjoint(with: .stopped) {
@@ -71,22 +77,38 @@ extension Engine {
 
   /// Runs what a session has kept, as far as it may.
   mutating func runKept(_ index: Int32) {
-    guard sessions[index].mode.isDisjoint(with: .stopped), !sessions[index].query.isEmpty else {
-      return
+    if sessions[index].mode.isDisjoint(with: .stopped), !sessions[index].query.isEmpty {
+      var query = ByteBuffer()
+      swap(&query, &sessions[index].query)
+      let done = run(query.bytes, of: index)
+      query.removeFirst(done)
+      // Nothing was appended meanwhile: bytes of this client come only through `receive`.
+      swap(&query, &sessions[index].query)
+      if sessions[index].mode.contains(.closing) { sessions[index].query = ByteBuffer() }
     }
-    var query = ByteBuffer()
-    swap(&query, &sessions[index].query)
-    let done = run(query.bytes, of: index)
-    query.removeFirst(done)
-    // Nothing was appended meanwhile: bytes of this client come only through `receive`.
-    swap(&query, &sessions[index].query)
-    if sessions[index].mode.contains(.closing) { sessions[index].query = ByteBuffer() }
+    closeIfEnded(index)
+  }
+
+  /// A peer that sends nothing more is done with as soon as nothing of what it has sent can be run any more.
+  private mutating func closeIfEnded(_ index: Int32) {
+    if sessions[index].wish.contains(.ended), sessions[index].mode.isDisjoint(with: .stopped) {
+      close(index)
+    }
   }
 
   /// Stops reading from a client; its replies are sent, then its connection is closed.
   mutating func close(_ index: Int32) {
     sessions[index].mode.insert(.closing)
     sessions[index].wish.insert(.close)
+    // Its memory stays until `disconnect`: the reactor may still be receiving into it.
+    sessions[index].wish.remove(.direct)
+  }
+
+  /// Closes a client's connection at once; what waits to be sent is not sent any more. Its memory stays until `disconnect`: the
+  /// reactor may still be sending it.
+  mutating func abandon(_ index: Int32) {
+    close(index)
+    sessions[index].wish.insert(.broken)
   }
 
   /// Puts a session on the list of those that the server must look at, if there is a reason to.
@@ -135,7 +157,9 @@ extension Engine {
   public mutating func duty(of client: ClientID) -> Duty {
     let index = client.index
     let wish = sessions[index].wish
-    if wish.contains(.close), sessions[index].output.isEmpty { return .close }
+    if wish.contains(.close), sessions[index].output.isEmpty || wish.contains(.broken) {
+      return .close
+    }
     if wish.contains(.direct) { return .receiveDirectly }
     let isFull = sessions[index].mode.contains(.outputFull)
     if isFull, !wish.contains(.paused) {
@@ -152,7 +176,8 @@ extension Engine {
   /// Whether replies wait that are not being sent.
   @inline(__always)
   public func hasOutput(_ client: ClientID) -> Bool {
-    !sessions[client.index].output.isEmpty && !sessions[client.index].wish.contains(.sending)
+    !sessions[client.index].output.isEmpty
+      && sessions[client.index].wish.isDisjoint(with: [.sending, .broken])
   }
 
   /// Lends the replies that go out next. They stay where they are until `sent` says how many have left.
@@ -170,6 +195,7 @@ extension Engine {
     sessions[index].output.sent(byteCount, pool: &reply.pool)
     sessions[index].wish.remove(.sending)
     sessions[index].bytesOut += UInt64(byteCount)
+    sessions[index].lastActiveAt = now
     statistics.bytesOut += UInt64(byteCount)
     if sessions[index].mode.contains(.outputFull),
       sessions[index].output.byteCount <= settings.clientOutputPause / 2
@@ -181,9 +207,16 @@ extension Engine {
     list(index)
   }
 
-  /// The peer has closed or broken the connection: nothing more is read from it or written to it.
-  public mutating func hungUp(_ client: ClientID) {
-    close(client.index)
+  /// The peer has sent its last byte, and may still read; or (`isBroken`) the connection has failed, and nothing reaches it any more.
+  public mutating func hungUp(_ client: ClientID, isBroken: Bool) {
+    let index = client.index
+    if isBroken {
+      abandon(index)
+    } else {
+      sessions[index].wish.insert(.ended)
+      closeIfEnded(index)
+    }
+    list(index)
   }
 
   /// The client's id, as CLIENT ID tells it.
@@ -192,9 +225,19 @@ extension Engine {
   /// Unix milliseconds since which a session has been silent.
   public func lastActive(_ client: ClientID) -> Int64 { sessions[client.index].lastActiveAt }
 
-  /// Closes a session that has been idle for too long. True if its connection is to be closed.
-  public func isIdle(_ client: ClientID, now: Int64) -> Bool {
-    settings.timeoutSeconds > 0
-      && now - sessions[client.index].lastActiveAt > Int64(settings.timeoutSeconds) * 1000
+  /// How long a peer whose connection is to be closed may take to read its last replies, in milliseconds. One that never does would
+  /// hold its place for ever.
+  static let lingerTime: Int64 = 60_000
+
+  /// Whether a session has been silent for longer than it may: its connection is to be closed.
+  public func isOverdue(_ client: ClientID) -> Bool {
+    let session = client.index
+    let silence = now - sessions[session].lastActiveAt
+    if sessions[session].mode.contains(.closing) || sessions[session].wish.contains(.ended) {
+      return silence > Self.lingerTime
+    }
+    // One that waits for an answer of ours is not idle.
+    return settings.timeoutSeconds > 0 && !sessions[session].mode.contains(.parked)
+      && silence > Int64(settings.timeoutSeconds) * 1000
   }
 }

@@ -58,23 +58,26 @@ extension Engine {
     let index = pending.client.index
     // The client may be gone, and another one in its place.
     guard sessions.contains(index), sessions[index].id == pending.clientNumber else { return }
-    sessions[index].mode.remove(.parked)
-    let isNested = current >= 0
-    if isNested {
-      // Another client's requests are being run: this one's reply goes to its own queue when they are done.
+    if current >= 0 {
+      // Another client's requests are being run: this one is answered when they are done, in `finishCompleted`.
       completedWhileBusy.append(pending)
       return
     }
+    sessions[index].mode.remove(.parked)
     swap(&reply.queue, &sessions[index].output)
     reply.ok()
     swap(&reply.queue, &sessions[index].output)
+    if reply.hasFailed {
+      reply.hasFailed = false
+      abandon(index)
+    }
     runKept(index)
     wantLarge(index)
     list(index)
   }
 
-  /// Answers what was completed while other requests were run.
-  mutating func finishCompleted() {
+  /// Answers what was completed while other requests were run. Called once a turn.
+  public mutating func finishCompleted() {
     if completedWhileBusy.isEmpty { return }
     var waiting: [PendingControl] = []
     swap(&waiting, &completedWhileBusy)

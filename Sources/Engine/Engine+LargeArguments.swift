@@ -29,6 +29,7 @@ extension Engine {
     sessions[index].query.removeLast(arriving.receivedByteCount)
     sessions[index].parser.tookLarge()
     sessions[index].large.append(HeldBulk(value))
+    sessions[index].largeByteCount += arriving.receivedByteCount
     sessions[index].wish.insert(.direct)
   }
 
@@ -53,11 +54,19 @@ extension Engine {
     } catch {
       return close(index)
     }
+    sessions[index].largeByteCount += count
+    if isTooMuch(index) { return close(index) }
     if count < missing { return }
     sessions[index].wish.remove(.direct)
     if count < bytes.byteCount {
       receiveAfterLarge(bytes.extracting(count..<bytes.byteCount), index)
     }
+  }
+
+  /// Whether a session holds more of a request than `client-query-buffer-limit` allows.
+  private func isTooMuch(_ index: Int32) -> Bool {
+    sessions[index].query.byteCount + sessions[index].largeByteCount
+      > settings.clientQueryBufferLimit
   }
 
   private mutating func receiveAfterLarge(_ bytes: RawSpan, _ index: Int32) {
@@ -85,6 +94,12 @@ extension Engine {
     sessions[index].lastActiveAt = now
     guard let argument = sessions[index].large.last else { return true }
     argument.filled(byteCount)
+    sessions[index].largeByteCount += byteCount
+    if isTooMuch(index) {
+      close(index)
+      list(index)
+      return true
+    }
     if argument.missingByteCount ?? 0 > 0 { return false }
     sessions[index].wish.remove(.direct)
     return true

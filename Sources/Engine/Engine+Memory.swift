@@ -24,9 +24,12 @@ extension Engine {
 
   /// Control requests of an engine without a sequencer are applied at once.
   public mutating func applyOwnControls() {
-    for pending in takeControlRequests() {
-      apply(pending.request, number: 0)
-      complete(pending)
+    // What a client has sent behind one may contain the next.
+    while !controlRequests.isEmpty {
+      for pending in takeControlRequests() {
+        apply(pending.request, number: 0)
+        complete(pending)
+      }
     }
     appliedControls.removeAll()
   }

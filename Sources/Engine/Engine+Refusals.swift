@@ -11,15 +11,17 @@ extension Engine {
     countError("\(text)")
   }
 
-  /// Answers an error whose text is made for the occasion. Line ends in it become spaces.
-  mutating func fail(text: String) {
+  /// Answers an error whose text is made for the occasion. As in Redis line ends around it are dropped, and those in it become spaces.
+  mutating func fail(bytes text: [UInt8]) {
     hasFailed = true
-    var line = Array("-".utf8)
-    line += text.utf8.map { $0 == 10 || $0 == 13 ? 32 : $0 }
-    line += [13, 10]
-    reply.append(bytes: line)
-    countError(text)
+    let isEnd = { (byte: UInt8) in byte == 10 || byte == 13 }
+    let trimmed = text.drop(while: isEnd).reversed().drop(while: isEnd).reversed()
+    reply.append(bytes: [45] + trimmed.map { isEnd($0) ? 32 : $0 } + [13, 10])
+    countError(String(decoding: text.prefix(32), as: UTF8.self))
   }
+
+  /// As above, for a text without bytes of a client's.
+  mutating func fail(text: String) { fail(bytes: Array(text.utf8)) }
 
   /// Answers an error line that is already rendered.
   mutating func fail(line: [UInt8]) {
@@ -43,6 +45,11 @@ extension Engine {
     return .none
   }
 
+  mutating func failing(bytes: [UInt8]) -> Effect {
+    fail(bytes: bytes)
+    return .none
+  }
+
   /// `-ERR syntax error`.
   mutating func syntaxError() -> Effect { failing("ERR syntax error") }
 
@@ -63,35 +70,35 @@ extension Engine {
     switch problem {
     case .none: break
     case .unknownCommand:
-      // Redis shows at most 128 bytes of the name, and of all arguments together.
-      var arguments = ""
-      var shown = 0
-      for i in 1..<max(1, call.count) where shown < 128 {
-        let bytes = Self.bytes(of: call[i]).prefix(128 - shown)
-        arguments += "'\(Self.shown(bytes))' "
-        shown += bytes.count + 3
+      // A browser that was talked into speaking to us: what it sends on must not be run, nor told of what was.
+      if call[0].equals(ignoringCase: "POST") || call[0].equals(ignoringCase: "HOST:") {
+        return abandon(current)
+      }
+      // Redis shows at most 128 bytes of the name, and begins no argument behind 128 bytes of them.
+      var arguments: [UInt8] = []
+      for i in 1..<max(1, call.count) where arguments.count < 128 {
+        arguments += [39] + Self.shown(call[i], 128 - arguments.count) + [39, 32]
       }
       fail(
-        text:
-          "ERR unknown command '\(Self.shown(Self.bytes(of: call[0]).prefix(128)))', with args beginning with: \(arguments)"
-      )
+        bytes: Array("ERR unknown command '".utf8) + Self.shown(call[0], 128)
+          + Array("', with args beginning with: ".utf8) + arguments)
     case .unknownSubcommand:
       let container = CommandTable.all[Int(call.id.rawValue)].name.uppercased()
       fail(
-        text:
-          "ERR unknown subcommand '\(Self.shown(Self.bytes(of: call[1]).prefix(128)))'. Try \(container) HELP."
-      )
+        bytes: Array("ERR unknown subcommand '".utf8) + Self.shown(call[1], 128)
+          + Array("'. Try \(container) HELP.".utf8))
     case .arity:
       let name = CommandTable.all[Int(call.id.rawValue)].name
       fail(text: "ERR wrong number of arguments for '\(name)' command")
     }
   }
 
-  /// Bytes as text for a reply; what is no UTF-8 passes through as Latin-1 only here, where a text is shown.
-  static func shown(_ bytes: some Sequence<UInt8>) -> String {
-    String(decoding: Array(bytes), as: UTF8.self)
+  /// The bytes of an argument that a reply shows: those before a NUL byte, and not more than `limit`.
+  static func shown(_ span: RawSpan, _ limit: Int = .max) -> [UInt8] {
+    Array(bytes(of: span).prefix(limit).prefix { $0 != 0 })
   }
 
+  /// The bytes of an argument.
   static func bytes(of span: RawSpan) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(span.byteCount)
@@ -99,7 +106,8 @@ extension Engine {
     return bytes
   }
 
-  static func text(of span: RawSpan) -> String { shown(bytes(of: span)) }
+  /// An argument as text, for comparisons; what is no UTF-8 in it equals nothing.
+  static func text(of span: RawSpan) -> String { String(decoding: bytes(of: span), as: UTF8.self) }
 }
 
 extension Replies {

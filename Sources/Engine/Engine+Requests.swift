@@ -44,7 +44,10 @@ extension Engine {
         offset += consumed
         break
       }
-      if !sessions[index].large.isEmpty { swap(&large, &sessions[index].large) }
+      if !sessions[index].large.isEmpty {
+        swap(&large, &sessions[index].large)
+        sessions[index].largeByteCount = 0
+      }
       let executed = execute(batch, rest, offset == 0 ? foresight : .none)
       if executed < batch.count {
         // Stopped on the way: what was not run is parsed again from its beginning.
@@ -57,8 +60,8 @@ extension Engine {
     }
     if reply.hasFailed {
       reply.hasFailed = false
-      reply.queue.removeAll(pool: &reply.pool)
-      close(index)
+      // Not emptied here: the reactor may be sending the front of it.
+      abandon(index)
     }
     swap(&reply.queue, &sessions[index].output)
     current = -1
@@ -142,15 +145,11 @@ extension Engine {
     hasFailed = false
     let before = reply.queue.byteCount
     let command = Int(call.id.rawValue)
-    if problem == .none, admits(call, hot[command]) {
-      let effect = dispatch(call)
-      if effect != .none, listeners != 0 { log(call, effect) }
-      statistics.commands[command].calls &+= 1
-      if hasFailed { statistics.commands[command].failed &+= 1 }
-    } else {
-      if problem != .none { refuse(call, problem) }
-      statistics.commands[command].rejected &+= 1
-    }
+    guard problem == .none, admits(call, hot[command]) else { return reject(call, problem) }
+    let effect = dispatch(call)
+    if effect != .none, listeners != 0 { log(call, effect) }
+    statistics.commands[command].calls &+= 1
+    if hasFailed { statistics.commands[command].failed &+= 1 }
     let time = clock.nanoseconds()
     let spent = time &- lastNanoseconds
     lastNanoseconds = time
@@ -164,9 +163,31 @@ extension Engine {
         call.slot, cpu: spent, bytesIn: UInt64(UInt32(byteCount)),
         bytesOut: UInt64(truncatingIfNeeded: made))
     }
+    pauseIfFull()
+  }
+
+  /// More replies wait than may: nothing more is run until some are sent.
+  @inline(__always)
+  private mutating func pauseIfFull() {
     if reply.queue.byteCount > settings.clientOutputPause {
       sessions[current].mode.insert(.outputFull)
     }
+  }
+
+  /// A command that does not run, and what is counted of it: as with Redis neither time nor a command processed, and nothing at all
+  /// of a name that is unknown.
+  @inline(never)
+  private mutating func reject(_ call: Call, _ problem: Plan.Problem) {
+    if problem != .none {
+      refuse(call, problem)
+      sessions[current].mode.remove(.asking)
+    }
+    if problem == .none || problem == .arity {
+      statistics.commands[Int(call.id.rawValue)].rejected &+= 1
+      sessions[current].lastCommand = call.id
+    }
+    lastNanoseconds = clock.nanoseconds()
+    pauseIfFull()
   }
 
   /// Whether a command may run now, here; if not, it has been answered.

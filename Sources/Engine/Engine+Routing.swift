@@ -18,6 +18,11 @@ extension Engine {
   /// Whether a command with keys is served here and now; if not, it has been answered with the redirection or error that is due.
   @inline(never)
   mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
+    let shard = sessions[current].shard
+    let mode = sessions[current].mode
+    let asking = mode.contains(.asking) || known.attention.contains(.asking)
+    // It is for this command, whatever becomes of it.
+    if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
     if known.lastKey != known.firstKey {
       // Keys of two slots in one command: CROSSSLOT, before anything else.
       var (i, last) = otherKeys(call, known)
@@ -29,10 +34,6 @@ extension Engine {
         i += Int(known.step)
       }
     }
-    let shard = sessions[current].shard
-    let mode = sessions[current].mode
-    let asking = mode.contains(.asking) || known.attention.contains(.asking)
-    if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
     if keyspace.owner(of: call.slot) | openSlotBits == shard { return true }
     // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
     if decide(call, known, shard, asking: asking) == .serve { return true }

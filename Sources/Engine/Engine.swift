@@ -128,8 +128,8 @@ public struct Engine: ~Copyable {
   var nextClientNumber: UInt64 = 0
   let worker: Int
   let workers: Int
-  /// Live sessions.
-  public internal(set) var clientCount = 0
+  /// Live sessions of each shard, and last those of the configuration endpoint.
+  var clientCounts: [Int]
   /// What the server tells of the process.
   public var process = ProcessFigures()
   /// Where others leave messages for this engine.
@@ -148,6 +148,7 @@ public struct Engine: ~Copyable {
     limits = ProtocolLimits()
     map = options.map
     shards = options.shards
+    clientCounts = Array(repeating: 0, count: options.shards.count + 1)
     random = Draw(seed: options.randomSeed)
     worker = options.worker
     workers = options.workers
@@ -165,7 +166,7 @@ public struct Engine: ~Copyable {
       var keyspace = try Keyspace(seed: seed)
       for slot in 0..<HashSlot.count {
         if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
-          try keyspace.own(slot, by: shard)
+          keyspace.own(slot, by: shard)
         }
       }
       return keyspace

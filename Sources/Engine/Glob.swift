@@ -7,6 +7,8 @@ internal import RESP
 enum Glob {
   /// Whether `text` matches the whole of `pattern`. O(pattern × text).
   static func matches(_ pattern: RawSpan, _ text: RawSpan, ignoringCase: Bool = false) -> Bool {
+    // Nothing but an empty pattern matches an empty text, not even `**`: so it is in Redis, whose commands ask for `*` before.
+    if text.byteCount == 0 { return pattern.byteCount == 0 }
     var p = 0
     var t = 0
     var star = -1

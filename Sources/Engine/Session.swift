@@ -28,11 +28,12 @@ struct Session: ~Copyable {
   var query = ByteBuffer()
   /// Replies that were not sent yet.
   var output = OutputQueue()
-  /// Bulks of the arriving request that lie in allocations of their own.
+  /// Bulks of the arriving request that lie in allocations of their own, and how many bytes of them have arrived.
   var large: [HeldBulk] = []
+  var largeByteCount = 0
   /// Wishes that the server has to carry out.
   var wish: Wish = []
-  /// Unix milliseconds of connection and of the last request.
+  /// Unix milliseconds of connection and of the last sign of life: bytes that came, or replies that the peer took.
   let connectedAt: Int64
   var lastActiveAt: Int64
   /// Commands run, bytes received, bytes of replies made.
@@ -96,5 +97,9 @@ struct Session: ~Copyable {
     static let paused = Wish(rawValue: 8)
     /// Its bytes go straight into a large argument.
     static let direct = Wish(rawValue: 16)
+    /// The peer sends nothing more: its connection is closed once all that it asked for is answered.
+    static let ended = Wish(rawValue: 32)
+    /// Nothing more can be sent, or is to be: the connection is closed at once.
+    static let broken = Wish(rawValue: 64)
   }
 }

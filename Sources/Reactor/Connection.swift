@@ -39,6 +39,8 @@ struct Connection {
     static let peerDone = Flags(rawValue: 1 << 16)
     /// epoll: the send waits for room.
     static let blocked = Flags(rawValue: 1 << 17)
+    /// A send has failed.
+    static let broken = Flags(rawValue: 1 << 18)
   }
 
   /// Which of the place's successive connections this is.

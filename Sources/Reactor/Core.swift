@@ -48,7 +48,9 @@ struct Core: ~Copyable {
       return event
     }
     if connection.pointee.flags.contains(.paused) || connection.pointee.kept != nil {
-      if event.kind == .received {
+      if connection.pointee.flags.contains(.broken) {
+        if event.kind == .received { event.kind = .none }
+      } else if event.kind == .received {
         keep(UnsafeRawBufferPointer(start: event.start, count: event.byteCount), of: connection)
         if !connection.pointee.flags.contains(.paused) { makeDue(event.connection, connection) }
         event.kind = .none
@@ -73,6 +75,7 @@ struct Core: ~Copyable {
     _ id: ConnectionID, _ connection: UnsafeMutablePointer<Connection>, at start: UnsafeRawPointer,
     byteCount: Int
   ) {
+    if connection.pointee.flags.contains(.broken) { return }
     if connection.pointee.flags.contains(.paused) || connection.pointee.kept != nil {
       keep(UnsafeRawBufferPointer(start: start, count: byteCount), of: connection)
     } else {
@@ -94,6 +97,18 @@ struct Core: ~Copyable {
       connection.pointee.flags.insert(.hungUpSaid)
       events.append(Event(.hungUp, id, tag: connection.pointee.tag, byteCount: Int(errno)))
     }
+  }
+
+  /// A send failed: says `.hungUp` at once and with its errno, whatever was said or kept before. Nobody is left to read an answer
+  /// to what was kept; and a paused connection would wait for ever for replies to leave.
+  mutating func broke(
+    _ id: ConnectionID, _ connection: UnsafeMutablePointer<Connection>, errno: Int32
+  ) {
+    Kept(at: connection.pointee.kept)?.free()
+    connection.pointee.kept = nil
+    connection.pointee.flags.subtract([.quietDue, .hungUpDue])
+    connection.pointee.flags.insert([.ended, .hungUpSaid, .broken])
+    events.append(Event(.hungUp, id, tag: connection.pointee.tag, byteCount: Int(errno)))
   }
 
   /// Says `.quiet`, not before what was kept.

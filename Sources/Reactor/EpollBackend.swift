@@ -223,7 +223,7 @@ struct EpollBackend: ~Copyable {
       case ENOMEM, ENOBUFS: outgoing.append(id)
       default:
         connection.pointee.flags.remove(.sending)
-        core.pointee.hungUp(id, connection, errno: Int32(-count))
+        core.pointee.broke(id, connection, errno: Int32(-count))
       }
       return
     }

@@ -25,7 +25,8 @@ public struct Event: Sendable, BitwiseCopyable {
     case filled
     /// After `beginDirect`: nothing more will come as `.received`; direct receives may start.
     case quiet
-    /// The peer sent its last byte (`errno` 0), or receiving or sending failed. To be answered with `close`. Comes at most once.
+    /// The peer sent its last byte (`errno` 0), or receiving or sending failed. To be answered with `close`. Comes at
+    /// most once of receiving, and at most once of sending.
     case hungUp
     /// The answer to `close`, exactly once and the connection's last event: nothing of it is in flight, its memory may be freed.
     case closed

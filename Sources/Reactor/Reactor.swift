@@ -18,7 +18,8 @@ import Glibc
 /// - Bytes arrive as `.received`, in order, and are lent until `endTurn`.
 /// - After `pause` no `.received` is handed out until `resume`, not even those of the same turn; they are kept and come first
 ///   after `resume`.
-/// - One `send` at a time. Its bytes stay untouched until `.sent`, or `.closed`. If it fails, `.hungUp` comes instead.
+/// - One `send` at a time. Its bytes stay untouched until `.sent`, or `.closed`. If it fails, `.hungUp` with its errno comes instead:
+///   at once, also of a paused connection, and also after a `.hungUp` without one.
 ///   An `awaited` send is told of as soon as it is done. One that is not is told of with whatever happens next, and does not
 ///   keep the turn from waiting for that: the right way for the last bytes that a connection has to say for now, and
 ///   1 enter a turn instead of 2. Who has more to send, or closes when all is sent, awaits.
@@ -26,7 +27,7 @@ import Glibc
 ///   then `.quiet` says that the stream is between receives. From there `receive(_:into:)` fills one destination once: `.filled`
 ///   tells with how many bytes (at least 1), the destination is the caller's again and the next may lie elsewhere. Not to call
 ///   it is to pause. `endDirect` (with none under way) goes back to `.received`.
-/// - `.hungUp` comes at most once, behind every byte that came before it. The connection stays until `close`.
+/// - Of receiving `.hungUp` comes at most once, behind every byte that came before it. The connection stays until `close`.
 /// - After `close` the only event to come of the connection is `.closed`: exactly once, in a later turn, when the kernel has let
 ///   go of all its memory. What was not sent is dropped. From `close` on its name is stale: every call ignores it.
 ///

@@ -82,7 +82,7 @@ extension UringBackend {
     default:
       connection.pointee.flags.remove(.sending)
       connection.pointee.inFlight -= 1
-      shared.pointee.hungUp(id, connection, errno: -completion.result)
+      shared.pointee.broke(id, connection, errno: -completion.result)
     }
   }
 

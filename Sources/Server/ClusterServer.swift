@@ -61,7 +61,6 @@ public final class ClusterServer: Sendable {
     report: @escaping @Sendable (String) -> Void,
     shutdownRequested: @escaping @Sendable () -> Void
   ) async throws(StartFailure) -> ClusterServer {
-    _ = Machine.raiseOpenFiles(to: settings.maxClients + settings.shards + 64)
     let lock = try lockDirectory(settings.directory)
     do throws(StartFailure) {
       return try await start(
@@ -86,6 +85,7 @@ public final class ClusterServer: Sendable {
     let clock = Self.clock()
     let process = ProcessState(
       figures: figures(configurationFile, clock), report: report, shutdown: shutdownRequested)
+    process.raiseOpenFiles(settings)
     let sequencer = Sequencer()
     let life = Life(workers: settings.workers)
     let map = topology.map
@@ -123,6 +123,9 @@ public final class ClusterServer: Sendable {
       endpoints: plan.endpoints, settings: settings, process: process, sequencer: sequencer,
       lock: lock, life: life)
   }
+
+  /// Whether the end was asked for because a worker could not go on; the log says why.
+  public var hasFailed: Bool { process.hasFailed }
 
   /// Has all workers send what waits and end; returns when they have.
   public func stop() async {

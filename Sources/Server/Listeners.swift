@@ -1,4 +1,5 @@
 internal import Engine
+internal import Glibc
 internal import Reactor
 internal import Sharding
 
@@ -26,8 +27,7 @@ struct Listeners {
       for address in settings.bind {
         let port = UInt16(settings.port + number)
         do throws(ReactorError) {
-          let fileDescriptor = try Reactor.listen(
-            address: address, port: port, backlog: Int32(clamping: settings.tcpBacklog))
+          let fileDescriptor = try Self.listen(address, port, settings)
           places.append(Place(fileDescriptor: fileDescriptor, shard: shard == nil ? nil : number))
         } catch {
           close()
@@ -39,6 +39,27 @@ struct Listeners {
             port: port))
       }
     }
+  }
+
+  /// How often a port that is in use is tried again, and the pause between, in microseconds: the kernel closes the sockets of a
+  /// process that used io_uring a moment after its end, and a server that is started again at once must not fail for that.
+  private static let tries = 25
+  private static let pause: UInt32 = 20_000
+
+  private static func listen(
+    _ address: String, _ port: UInt16, _ settings: Settings
+  ) throws(ReactorError) -> Int32 {
+    for _ in 1..<tries {
+      do throws(ReactorError) {
+        return try Reactor.listen(
+          address: address, port: port, backlog: Int32(clamping: settings.tcpBacklog))
+      } catch {
+        guard error.isAddressInUse else { throw error }
+        usleep(pause)
+      }
+    }
+    return try Reactor.listen(
+      address: address, port: port, backlog: Int32(clamping: settings.tcpBacklog))
   }
 
   private func close() { for place in places { SocketName.refuse(place.fileDescriptor, "") } }

@@ -12,6 +12,7 @@ final class ProcessState: Sendable {
     var report: @Sendable (String) -> Void
     var shutdown: @Sendable () -> Void
     var hasShutdown = false
+    var hasFailed = false
   }
 
   private let state: Mutex<State>
@@ -48,6 +49,24 @@ final class ProcessState: Sendable {
 
   /// A line for the log.
   func report(_ line: String) { state.withLock { $0.report }(line) }
+
+  /// A worker cannot go on: the process ends.
+  func failed(_ line: String) {
+    report(line)
+    state.withLock { $0.hasFailed = true }
+    requestShutdown()
+  }
+
+  /// Whether a worker could not go on.
+  var hasFailed: Bool { state.withLock { $0.hasFailed } }
+
+  /// Makes room for as many descriptors as the settings may need, as far as the system allows.
+  func raiseOpenFiles(_ settings: Settings) {
+    let needed = settings.maxClients + settings.shards + 64
+    if Machine.raiseOpenFiles(to: needed) < needed {
+      report("the system does not allow the descriptors for maxclients \(settings.maxClients)")
+    }
+  }
 
   /// A client has asked for the end of the process; the first one counts.
   func requestShutdown() {

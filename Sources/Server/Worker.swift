@@ -91,16 +91,18 @@ actor Worker {
     var handed: WorkerLoop? = consume loop
     assumeIsolated { $0.loop = handed.take() }
     ready(.success(wakeUp))
-    var isRunning = true
-    while isRunning {
+    var state = WorkerLoop.State.running
+    while state == .running {
       executor.runJobs()
-      isRunning = assumeIsolated { $0.turn() }
+      state = assumeIsolated { $0.turn() }
     }
-    assumeIsolated { $0.loop = nil }
+    let loopHasFailed = state == .failed
+    // After a reactor's failure the kernel may still hold addresses of sessions: they are never freed, the process ends soon.
+    if loopHasFailed { _ = unsafe Unmanaged.passRetained(self) } else { assumeIsolated { $0.loop = nil } }
   }
 
-  private func turn() -> Bool {
-    loop?.turn() ?? false
+  private func turn() -> WorkerLoop.State {
+    loop?.turn() ?? .ended
   }
 }
 

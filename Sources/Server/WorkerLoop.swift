@@ -31,8 +31,10 @@ struct WorkerLoop: ~Copyable {
   private let sequencer: Sequencer
   private let process: ProcessState
   private let index: Int
-  /// Unix microseconds of this turn, and when the next tick is due.
+  /// Unix microseconds of this turn.
   private var now: Int64 = 0
+  /// Nanoseconds of the monotonic clock at this turn, and when the next tick is due: timers do not follow the calendar's jumps.
+  private var monotonic: Int64 = 0
   private var nextTick: Int64 = 0
   private var isBusy = false
   private var isDraining = false
@@ -42,10 +44,10 @@ struct WorkerLoop: ~Copyable {
   /// Where the search for idle connections goes on.
   private var idleCursor = 0
 
-  /// The pause between ticks, in microseconds.
-  private static let tickInterval: Int64 = 100_000
-  /// How long replies may take to leave at the end, in microseconds.
-  private static let drainTime: Int64 = 2_000_000
+  /// The pause between ticks, in nanoseconds.
+  private static let tickInterval: Int64 = 100_000_000
+  /// How long replies may take to leave at the end, in nanoseconds.
+  private static let drainTime: Int64 = 2_000_000_000
   /// Idle connections looked at in one tick.
   private static let idleChecks = 2000
 
@@ -83,20 +85,31 @@ struct WorkerLoop: ~Copyable {
     }
   }
 
-  /// One turn. False when the worker has ended.
-  mutating func turn() -> Bool {
+  /// How a turn ended.
+  enum State {
+    /// There will be another one.
+    case running
+    /// Everything is closed.
+    case ended
+    /// The kernel refuses to wait for events: nothing can be served any more, and nothing can be closed.
+    case failed
+  }
+
+  /// One turn.
+  mutating func turn() -> State {
     let count: Int
     do throws(ReactorError) {
       count = try reactor.turn(timeout: timeout)
     } catch {
-      process.report("worker \(index): \(error)")
-      return false
+      process.failed("worker \(index): \(error)")
+      return .failed
     }
     now = SystemClock.unixMicroseconds
+    monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
     handleAll(count)
-    if now >= nextTick { tick() }
+    if monotonic >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
     serveListed()
@@ -104,17 +117,19 @@ struct WorkerLoop: ~Copyable {
     if all > count {
       for place in count..<all { handle(reactor.event(place)) }
     }
-    if isDraining { return !isDrained() }
+    if isDraining { return isDrained() ? .ended : .running }
     if engine.isDraining { drain() }
-    return true
+    return .running
   }
 
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 { return 0 }
-    var next = nextTick
-    if let deadline = engine.nextDeadline, deadline < next / 1000 { next = deadline * 1000 }
-    return max(0, min(next - SystemClock.unixMicroseconds, Self.tickInterval)) * 1000
+    let untilTick = min(nextTick - monotonic, Self.tickInterval)
+    guard let deadline = engine.nextDeadline else { return max(0, untilTick) }
+    // A deadline far away is none: no arithmetic with it.
+    let milliseconds = deadline &- SystemClock.unixMicroseconds / 1000
+    return milliseconds > 1000 ? max(0, untilTick) : max(0, min(untilTick, milliseconds * 1_000_000))
   }
 
   // MARK: events
@@ -164,10 +179,7 @@ struct WorkerLoop: ~Copyable {
         receiveDirectly(event.connection, client)
       }
     case .quiet: receiveDirectly(event.connection, client)
-    case .hungUp:
-      engine.hungUp(client)
-      // A broken connection takes no replies; one that only ended gets those that it waits for.
-      if event.errno != 0 || !engine.hasUnsentOutput(client) { reactor.close(event.connection) }
+    case .hungUp: engine.hungUp(client, isBroken: event.errno != 0)
     case .closed:
       engine.disconnect(client)
       process.disconnected()
@@ -251,30 +263,33 @@ struct WorkerLoop: ~Copyable {
   // MARK: timers
 
   private mutating func tick() {
-    nextTick = now + Self.tickInterval
+    nextTick = monotonic + Self.tickInterval
     process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
     engine.process = process.figures
     engine.tick()
-    closeIdle()
+    closeOverdue()
   }
 
-  /// Closes connections that were silent for longer than `timeout`, a bounded number at a time.
-  private mutating func closeIdle() {
-    guard engine.currentSettings.timeoutSeconds > 0, !connections.isEmpty else { return }
+  /// Closes connections that were silent for longer than they may, a bounded number at a time.
+  private mutating func closeOverdue() {
     for _ in 0..<min(Self.idleChecks, connections.count) {
       idleCursor = (idleCursor + 1) % connections.count
       let connection = connections[idleCursor]
       let client = ClientID(index: Int32(idleCursor))
-      if connection != .none, engine.isIdle(client, now: now / 1000) { reactor.close(connection) }
+      if connection != .none, engine.isOverdue(client) { reactor.close(connection) }
     }
   }
 
   // MARK: control
 
   private mutating func exchangeControls() {
+    engine.finishCompleted()
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
-        for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
+        for change in changes {
+          if change.name == "tcp-keepalive" { setKeepalives() }
+          if change.name == "maxclients", index == 0 { process.raiseOpenFiles(engine.currentSettings) }
+        }
       }
       if case .shutdown = applied.request { process.requestShutdown() }
       sequencer.acknowledge(applied.number)
@@ -297,7 +312,7 @@ struct WorkerLoop: ~Copyable {
   /// Stops accepting; what replies wait are sent.
   private mutating func drain() {
     isDraining = true
-    drainDeadline = now + Self.drainTime
+    drainDeadline = monotonic + Self.drainTime
     for listener in listeners { reactor.remove(listener: listener.fileDescriptor) }
     for (place, connection) in connections.enumerated() where connection != .none {
       if !engine.hasUnsentOutput(ClientID(index: Int32(place))) { reactor.close(connection) }
@@ -311,7 +326,7 @@ struct WorkerLoop: ~Copyable {
     for (place, connection) in connections.enumerated() where connection != .none {
       open += 1
       let client = ClientID(index: Int32(place))
-      if now > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
+      if monotonic > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
     }
     return open == 0
   }

@@ -25,7 +25,7 @@ extension Keyspace {
   /// The hint between, when the slot's line has come: in a large table the place of the key's directory page will be read soon.
   public func prefetchDirectory(_ slot: Int, _ hash: KeyHash) {
     let root = DirectoryWord(bits: table(slot).pointee.root)
-    if root.isPage {
+    if !root.isEmpty && root.isPage {
       tern_prefetch(root.page + Int(truncatingIfNeeded: hash.prefix &>> (64 &- root.depth)))
     }
   }

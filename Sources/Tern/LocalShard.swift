@@ -13,6 +13,8 @@ internal import Sharding
 /// ```
 public struct LocalShard: ~Copyable {
   private var engine: Engine
+  /// Unix milliseconds, as they were told last.
+  private var now: Int64 = 0
 
   /// An empty shard.
   ///
@@ -40,12 +42,13 @@ public struct LocalShard: ~Copyable {
 
   /// Tells the time, in Unix milliseconds: expiry goes by it, and by nothing else.
   public mutating func setTime(milliseconds: Int64) {
+    now = milliseconds
     engine.beginTurn(microseconds: milliseconds * 1000)
   }
 
   /// A new client.
   public mutating func connect() -> ClientID? {
-    engine.connect(shard: 0, now: 0)
+    engine.connect(shard: 0, now: now)
   }
 
   /// Ends a client.
@@ -85,7 +88,10 @@ public struct LocalShard: ~Copyable {
   }
 
   /// One slice of housekeeping: expired keys and what was flushed. True if there is more to do at once.
-  public mutating func housekeep() -> Bool { engine.housekeep() }
+  public mutating func housekeep() -> Bool {
+    engine.tick()
+    return engine.housekeep()
+  }
 
   /// How many keys there are.
   public var keyCount: Int { engine.keyCount }

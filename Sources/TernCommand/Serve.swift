@@ -60,6 +60,7 @@ struct Serve: AsyncParsableCommand {
     Self.say("ready", to: Self.output)
     await Self.termination()
     await server.stop()
+    if server.hasFailed { throw StartFailure("ended because of the failure above") }
   }
 
   private static func termination() async {

@@ -488,6 +488,11 @@ MASKS = [
 # (reason, does it hold for these upper-case arguments and replies?)
 INTENDED = []
 
+# The same for raw bytes that a client then closes behind.
+INTENDED_RAW = [
+    ("a NUL byte in a line is a byte like others; redis does not find the line's end behind it, and waits for ever", lambda data, redis, tern: b"\0" in data and tern.startswith(redis)),
+]
+
 
 def masked(reply):
     for pattern, stand_in, _ in MASKS:
@@ -499,3 +504,8 @@ def intended(step, redis, tern):
     """The reason why Tern's reply to this step may be another than redis's, or None."""
     words = [a.upper() for a in step.arguments]
     return next((reason for reason, holds in INTENDED if holds(words, redis, tern)), None)
+
+
+def intended_raw(data, redis, tern):
+    """The reason why Tern's answer to raw bytes may be another than redis's, or None."""
+    return next((reason for reason, holds in INTENDED_RAW if holds(data, redis, tern)), None)

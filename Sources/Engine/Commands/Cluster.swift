@@ -83,13 +83,18 @@ extension Engine {
       return .none
     }
     let wanted = Int(min(count, Int64(keyspace.keyCount(of: slot))))
-    var entries: [EntryRef] = []
+    reply.arrayHeader(wanted)
+    var left = wanted
     var prefix: UInt64 = 0
-    while entries.count < wanted, let next = keyspace.scan(slot, from: prefix, into: &entries) {
+    var home: [EntryRef] = []
+    while left > 0 {
+      let next = keyspace.scan(slot, from: prefix, into: &home)
+      for entry in home.prefix(left) { replyKey(entry) }
+      left -= min(left, home.count)
+      guard let next else { break }
       prefix = next
     }
-    reply.arrayHeader(min(wanted, entries.count))
-    for entry in entries.prefix(wanted) { replyKey(entry) }
+    precondition(left == 0, "a slot has fewer keys than it counts")
     return .none
   }
 

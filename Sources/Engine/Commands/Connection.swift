@@ -19,8 +19,10 @@ extension Engine {
 
   /// SELECT 0: a cluster has one database.
   mutating func select(_ call: Call) -> Effect {
-    guard let index = call[1].integer(), Int32(exactly: index) != nil else {
-      return notAnInteger()
+    guard let index = call[1].integer() else { return notAnInteger() }
+    guard Int32(exactly: index) != nil else {
+      return failing(
+        "ERR value is out of range, value must between -2147483648 and 2147483647")
     }
     if index != 0 { return failing("ERR SELECT is not allowed in cluster mode") }
     reply.ok()
@@ -57,7 +59,6 @@ extension Engine {
       default: return failing("NOPROTO unsupported protocol version")
       }
     }
-    var name: String? = nil
     var i = 2
     while i < call.count {
       let left = call.count - 1 - i
@@ -72,13 +73,14 @@ extension Engine {
           return failing(
             "ERR Client names cannot contain spaces, newlines or special characters.")
         }
-        name = valid
+        // In force at once, though an error may follow: so it is in Redis 7.0.
+        sessions[current].name = valid.isEmpty ? nil : valid
         i += 2
       default:
-        return failing(text: "ERR Syntax error in HELLO option '\(Self.text(of: call[i]))'")
+        return failing(
+          bytes: Array("ERR Syntax error in HELLO option '".utf8) + Self.shown(call[i]) + [39])
       }
     }
-    if let name { sessions[current].name = name.isEmpty ? nil : name }
     sessions[current].version = version
     reply.version = version
     reply.mapHeader(7, version)
@@ -97,6 +99,22 @@ extension Engine {
     reply.bulk("modules")
     reply.arrayHeader(0)
     return .none
+  }
+
+  /// AUTH [user] password, as a server without passwords answers it: its one user may come with any.
+  mutating func auth(_ call: Call) -> Effect {
+    switch call.count {
+    case 2:
+      return failing(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+      )
+    case 3 where Self.text(of: call[1]) == "default":
+      reply.ok()
+      return .none
+    case 3:
+      return failing("WRONGPASS invalid username-password pair or user is disabled.")
+    default: return syntaxError()
+    }
   }
 
   /// A name for a client: printable ASCII without spaces; nil if it is none.
@@ -138,7 +156,7 @@ extension Engine {
   mutating func clientSetInfo(_ call: Call) -> Effect {
     let isName = call[2].equals(ignoringCase: "LIB-NAME")
     guard isName || call[2].equals(ignoringCase: "LIB-VER") else {
-      return failing(text: "ERR Unrecognized option '\(Self.text(of: call[2]))'")
+      return failing(bytes: Array("ERR Unrecognized option '".utf8) + Self.shown(call[2]) + [39])
     }
     guard let text = Self.validName(call[3]) else {
       return failing(
@@ -157,6 +175,8 @@ extension Engine {
 
   /// CLIENT INFO.
   mutating func clientInfo(_ call: Call) -> Effect {
+    // The command that runs is the last one.
+    sessions[current].lastCommand = call.id
     reply.verbatim(text: clientLine(current) + "\n")
     return .none
   }

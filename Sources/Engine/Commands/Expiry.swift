@@ -27,7 +27,7 @@ extension Engine {
       case "XX": isXX = true
       case "GT": isGT = true
       case "LT": isLT = true
-      default: return failing(text: "ERR Unsupported option \(Self.text(of: call[i]))")
+      default: return failing(bytes: Array("ERR Unsupported option ".utf8) + Self.shown(call[i]))
       }
     }
     if isNX && (isXX || isGT || isLT) {

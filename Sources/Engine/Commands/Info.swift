@@ -89,10 +89,12 @@ extension Engine {
   }
 
   private func clientFields() -> [(String, String)] {
-    [
-      ("connected_clients", "\(max(process.connectedClients, clientCount))"),
+    let all = max(process.connectedClients, clientCount)
+    return [
+      ("connected_clients", "\(shownShard.map { clientCounts[Int($0)] } ?? all)"),
       ("cluster_connections", "0"), ("maxclients", "\(settings.maxClients)"),
       ("blocked_clients", "0"), ("tracking_clients", "0"), ("clients_in_timeout_table", "0"),
+      ("tern_process_connected_clients", "\(all)"),
     ]
   }
 

@@ -26,7 +26,7 @@ extension Engine {
       if let found = find(call[i]) {
         describe(found)
       } else {
-        reply.nullArray(reply.version)
+        replyNull()
       }
     }
     return .none
@@ -44,16 +44,14 @@ extension Engine {
     reply.integer(Int64(command.arity))
     simpleSet(command.flags.list)
     reply.integer(Int64(command.keys.first))
-    reply.integer(
-      command.keys.last > 0 || command.keys.first == 0
-        ? Int64(command.keys.last) : Int64(command.keys.last))
+    reply.integer(Int64(command.keys.last))
     reply.integer(Int64(command.keys.step))
     simpleSet(command.categories.list.map { "@" + $0 })
     bulks(command.tips)
-    reply.arrayHeader(command.specifications.count)
+    reply.setHeader(command.specifications.count, reply.version)
     for keys in command.specifications { describe(keys) }
     let subcommands = CommandTable.all.filter { $0.container == command.id }
-    reply.arrayHeader(subcommands.count)
+    reply.setHeader(subcommands.count, reply.version)
     for subcommand in subcommands { describe(subcommand) }
   }
 
@@ -110,7 +108,7 @@ extension Engine {
   }
 
   private mutating func bulks(_ texts: [String]) {
-    reply.arrayHeader(texts.count)
+    reply.setHeader(texts.count, reply.version)
     for text in texts { reply.bulk(text: text) }
   }
 
@@ -130,12 +128,11 @@ extension Engine {
         }
       default: return syntaxError()
       }
-    } else if call.count == 2 {
-      names = names.filter { $0.container == nil }
-    } else {
+    } else if call.count != 2 {
       return syntaxError()
     }
-    bulks(names.map(\.name))
+    reply.arrayHeader(names.count)
+    for command in names { reply.bulk(text: command.name) }
     return .none
   }
 

@@ -46,29 +46,6 @@ extension Engine {
     return .none
   }
 
-  /// KEYS pattern: all keys of this shard that match, at once, however many there are.
-  mutating func keys(_ call: Call) -> Effect {
-    let shard = sessions[current].shard
-    let isAll = call[1].equals(ignoringCase: "*")
-    var home: [EntryRef] = []
-    var found: [EntryRef] = []
-    for slot in 0..<HashSlot.count
-    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
-      var prefix: UInt64? = 0
-      while let from = prefix {
-        prefix = keyspace.scan(slot, from: from, into: &home)
-        for entry in home {
-          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
-          if isAll || Glob.matches(call[1], keyspace.key(of: entry)) { found.append(entry) }
-        }
-      }
-    }
-    // Nothing has changed since: all of them are still there.
-    reply.arrayHeader(found.count)
-    for entry in found { replyKey(entry) }
-    return .none
-  }
-
   /// TYPE key. It does not count as an access.
   mutating func type(_ call: Call) -> Effect {
     if live(call) != nil { reply.simple("string") } else { reply.simple("none") }
@@ -78,6 +55,29 @@ extension Engine {
   /// DBSIZE: the keys of this shard.
   mutating func dbsize(_ call: Call) -> Effect {
     reply.integer(Int64(keyspace.keyCount(ofShard: sessions[current].shard)))
+    return .none
+  }
+
+  /// KEYS pattern: all keys of this shard that match, in one reply; SCAN is the command for more than a few.
+  mutating func keys(_ call: Call) -> Effect {
+    let shard = sessions[current].shard
+    let isAll = call[1].equals(ignoringCase: "*")
+    var found: [EntryRef] = []
+    var matching: [EntryRef] = []
+    for slot in 0..<HashSlot.count
+    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
+      var prefix: UInt64? = 0
+      while let from = prefix {
+        found.removeAll(keepingCapacity: true)
+        prefix = keyspace.scan(slot, from: from, into: &found)
+        for entry in found {
+          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
+          if isAll || Glob.matches(call[1], keyspace.key(of: entry)) { matching.append(entry) }
+        }
+      }
+    }
+    reply.arrayHeader(matching.count)
+    for entry in matching { replyKey(entry) }
     return .none
   }
 
@@ -150,12 +150,17 @@ extension Engine {
     }
     let then = keyspace.accessClock(of: entry)
     let most: UInt32 = 0xFF_FFFF
-    reply.integer(Int64(accessClock >= then ? accessClock - then : accessClock + most - then))
+    // What lies ahead by less than an hour was written a moment ago, by a clock that was set back; beyond, the clock has gone round.
+    if then > accessClock, then - accessClock < 3600 {
+      reply.integer(0)
+    } else {
+      reply.integer(Int64(accessClock >= then ? accessClock - then : accessClock + most - then))
+    }
     return .none
   }
 
-  /// OBJECT FREQ key: frequencies are not counted.
-  mutating func objectFreq(_ call: Call) -> Effect {
+  /// OBJECT FREQ key: there is no policy that would count.
+  mutating func objectFrequency(_ call: Call) -> Effect {
     guard live(call.slot, call.hash, call[2]) != nil else {
       replyNull()
       return .none

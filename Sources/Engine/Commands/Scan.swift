@@ -71,18 +71,22 @@ extension Engine {
     return .none
   }
 
-  /// A cursor as a client sends it: an unsigned number. One that no call has given is taken modulo what cursors can be.
+  /// A cursor as a client sends it: a number as C's `strtoul` reads it, so a sign is taken, and nothing at all is 0. One that no call
+  /// has given is taken modulo what cursors can be.
   static func cursor(_ text: RawSpan) -> UInt64? {
-    guard text.byteCount > 0, text.byteCount <= 20 else { return nil }
+    let bytes = shown(text)
+    let isNegative = bytes.first == 45
+    let digits = bytes.dropFirst(isNegative || bytes.first == 43 ? 1 : 0)
+    guard !digits.isEmpty || bytes.isEmpty else { return nil }
     var value: UInt64 = 0
-    for i in 0..<text.byteCount {
-      let digit = text.byte(at: i)
+    for digit in digits {
       guard digit >= 48, digit <= 57 else { return nil }
       let (product, overflow) = value.multipliedReportingOverflow(by: 10)
       let (sum, carry) = product.addingReportingOverflow(UInt64(digit - 48))
       if overflow || carry { return nil }
       value = sum
     }
+    if isNegative { value = 0 &- value }
     return value & (1 << 53 - 1)
   }
 }

@@ -9,10 +9,18 @@ extension Engine {
     var found: [(name: String, value: String)] = []
     for setting in Setting.all {
       let name = Array(setting.name.utf8)
-      for i in 2..<call.count
-      where Glob.matches(call[i], name.rawBytes, ignoringCase: true) {
-        found.append((setting.name, setting.get(settings)))
-        break
+      for i in 2..<call.count {
+        // A name is given back as it was written, a pattern's finds as they are called.
+        let asked = Self.text(of: call[i])
+        let isPattern = asked.contains { $0 == "*" || $0 == "?" || $0 == "[" }
+        let isFound =
+          isPattern
+          ? Glob.matches(call[i], name.rawBytes, ignoringCase: true)
+          : asked.lowercased() == setting.name
+        if isFound {
+          found.append((isPattern ? setting.name : asked, setting.get(settings)))
+          break
+        }
       }
     }
     reply.mapHeader(found.count, reply.version)
@@ -25,9 +33,7 @@ extension Engine {
 
   /// CONFIG SET name value [name value …]: all or nothing, in force everywhere when it is answered.
   mutating func configSet(_ call: Call) -> Effect {
-    if call.count % 2 != 0 {
-      return failing("ERR wrong number of arguments for 'config|set' command")
-    }
+    if call.count % 2 != 0 { return syntaxError() }
     var trial = settings
     var changes: [(name: String, value: String)] = []
     for i in stride(from: 2, to: call.count, by: 2) {
@@ -35,7 +41,8 @@ extension Engine {
       let value = Self.text(of: call[i + 1])
       guard let setting = Setting.all.first(where: { $0.name == name.lowercased() }) else {
         return failing(
-          text: "ERR Unknown option or number of arguments for CONFIG SET - '\(name)'")
+          bytes: Array("ERR Unknown option or number of arguments for CONFIG SET - '".utf8)
+            + Self.shown(call[i]) + [39])
       }
       var reason: String? = nil
       if !setting.isMutable {

@@ -142,7 +142,8 @@ extension Engine {
       case "PXAT": unit = .unixMilliseconds
       default: return nil
       }
-      guard hasNext, options.unit == nil, !options.keepsExpiry else { return nil }
+      // The same word twice is no error: the last one counts. So it is in Redis.
+      guard hasNext, options.unit ?? unit == unit, !options.keepsExpiry else { return nil }
       options.unit = unit
       options.expiryArgument = i + 1
       i += 2
