@@ -28,11 +28,15 @@ public struct CommandFlags: OptionSet, Sendable {
   public static let noMulti = CommandFlags(rawValue: 1 << 9)
   /// Allowed while a script runs too long.
   public static let allowBusy = CommandFlags(rawValue: 1 << 10)
+  /// Runs as if ASKING had been sent before it.
+  public static let asking = CommandFlags(rawValue: 1 << 11)
+  /// Names keys also where only its options tell.
+  public static let movableKeys = CommandFlags(rawValue: 1 << 12)
 
   /// Redis's names of the flags, by bit.
   static let names = [
     "write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_auth",
-    "no_multi", "allow_busy",
+    "no_multi", "allow_busy", "asking", "movablekeys",
   ]
 
   /// The names of the flags in this set, in Redis's order.
@@ -69,11 +73,17 @@ public struct CommandCategories: OptionSet, Sendable {
   public static let dangerous = CommandCategories(rawValue: 1 << 8)
   /// Commands about the connection.
   public static let connection = CommandCategories(rawValue: 1 << 9)
+  /// Commands on sets.
+  public static let set = CommandCategories(rawValue: 1 << 10)
+  /// Commands on sorted sets.
+  public static let sortedSet = CommandCategories(rawValue: 1 << 11)
+  /// Commands on lists.
+  public static let list = CommandCategories(rawValue: 1 << 12)
 
   /// Redis's names of the categories, by bit.
   static let names = [
     "keyspace", "read", "write", "string", "bitmap", "admin", "fast", "slow", "dangerous",
-    "connection",
+    "connection", "set", "sortedset", "list",
   ]
 
   /// The names of the categories in this set, in Redis's order, without `@`.
@@ -132,8 +142,8 @@ public struct KeySpecification: Sendable {
   public var use: KeyUse
   /// Redis's note on the specification, if it has one.
   public var note: String?
-  /// What `COMMAND INFO` shows in its place, where Redis tells the keys of one command apart by their use; empty = itself.
-  public var parts: [KeySpecification] = []
+  /// Only the command itself knows where these keys are.
+  public var isUnknown = false
 
   /// No keys.
   public static let none = KeySpecification(first: 0, last: 0, step: 0, use: [])
@@ -143,16 +153,24 @@ public struct KeySpecification: Sendable {
     KeySpecification(first: first, last: first, step: 1, use: use, note: note)
   }
 
+  /// The first two arguments, which have specifications of their own.
+  public static let two = KeySpecification(first: 1, last: 2, step: 1, use: [])
+
+  /// Keys that no rule finds.
+  public static func unknown(_ use: KeyUse, note: String) -> Self {
+    KeySpecification(first: 0, last: 0, step: 0, use: use, note: note, isUnknown: true)
+  }
+
+  /// What BY and GET of SORT name.
+  public static let sortPatterns = KeySpecification.unknown(
+    [.readOnly, .access],
+    note:
+      "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"
+  )
+
   /// Every `step`-th argument from the first on.
   public static func all(_ use: KeyUse, at first: Int8 = 1, step: Int8 = 1) -> Self {
     KeySpecification(first: first, last: -1, step: step, use: use)
-  }
-
-  /// Keys side by side that are used differently: first a few, then the rest.
-  public static func parts(_ start: Self, _ rest: Self) -> Self {
-    KeySpecification(
-      first: start.first, last: rest.last, step: start.step, use: start.use.union(rest.use),
-      parts: [start, rest])
   }
 }
 
@@ -205,8 +223,10 @@ public struct Command: Sendable {
   public let flags: CommandFlags
   /// Its ACL categories.
   public let categories: CommandCategories
-  /// Where its keys are.
+  /// Where its keys are, in one range; see `CommandFlags.movableKeys`.
   public let keys: KeySpecification
+  /// The same in Redis's own words, where one range does not say all.
+  public let specifications: [KeySpecification]
   /// Whom it concerns.
   public let view: CommandView
   /// How the router treats it.
@@ -224,7 +244,8 @@ public struct Command: Sendable {
 
   init(
     _ id: CommandID, _ name: String, _ arity: Int8, _ flags: CommandFlags,
-    _ categories: CommandCategories, keys: KeySpecification = .none, view: CommandView = .shard,
+    _ categories: CommandCategories, keys: KeySpecification = .none,
+    specifications: [KeySpecification]? = nil, view: CommandView = .shard,
     router: RouterBehaviour = .local, tips: [String] = [], _ group: CommandGroup, since: String,
     _ complexity: String, of container: CommandID? = nil
   ) {
@@ -239,6 +260,7 @@ public struct Command: Sendable {
     all.insert(flags.contains(.fast) ? .fast : .slow)
     self.categories = all
     self.keys = keys
+    self.specifications = specifications ?? (keys.first == 0 ? [] : [keys])
     self.view = view
     self.router = router
     self.tips = tips

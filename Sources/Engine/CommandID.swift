@@ -14,4 +14,6 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case setnx, setex, psetex, getset, getdel, getex, msetnx, getrange, setrange, substr, incrbyfloat,
     lcs
   case setbit, getbit, bitcount, bitpos, bitop, bitfield, bitfieldRO
+  case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch,
+    dump, restore, restoreAsking, sort, sortReadOnly, wait, waitaof
 }

@@ -80,9 +80,14 @@ struct HotCommand {
     if CommandTable.all.contains(where: { $0.container == command.id }) {
       attention.insert(.container)
     }
+    if command.flags.contains(.asking) { attention.insert(.asking) }
+    if command.id == .sort { lastKey = Self.storedKey }
     if case .allShards = command.router { attention.insert(.wholeKeyspace) }
     if command.id == .info { attention.remove(.wholeKeyspace) }
   }
+
+  /// In `lastKey`: the only other key is the one that SORT stores to.
+  static let storedKey = Int8.min
 
   /// What the way of a command must look at before it runs one.
   struct Attention: OptionSet {
@@ -92,5 +97,7 @@ struct HotCommand {
     static let needsSubcommand = Attention(rawValue: 4)
     /// Concerns all keys of a shard: refused at the configuration endpoint.
     static let wholeKeyspace = Attention(rawValue: 8)
+    /// Runs as if ASKING had been sent before it.
+    static let asking = Attention(rawValue: 16)
   }
 }

@@ -6,7 +6,7 @@ public enum CommandTable {
   /// Every command, at the index that its id says (a test holds it).
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
-    + moreStringCommands + bitmapCommands
+    + moreStringCommands + bitmapCommands + keyCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -324,8 +324,10 @@ public enum CommandTable {
       router: .byKey, .bitmap, since: "2.8.7", "O(N) where N is the length of the range"),
     Command(
       .bitop, "bitop", -4, [.write, .denyoom], [.bitmap],
-      keys: .parts(
-        .one([.overwrite, .update], at: 2), .all([.readOnly, .access], at: 3)), router: .byKey,
+      keys: .all([], at: 2),
+      specifications: [
+        .one([.overwrite, .update], at: 2), .all([.readOnly, .access], at: 3),
+      ], router: .byKey,
       .bitmap, since: "2.6.0", "O(N) where N is the length of all strings together"),
     Command(
       .bitfield, "bitfield", -2, [.write, .denyoom], [.bitmap],
@@ -337,5 +339,78 @@ public enum CommandTable {
       .bitfieldRO, "bitfield_ro", -2, [.readonly, .fast], [.bitmap],
       keys: .one([.readOnly, .access]), router: .byKey, .bitmap, since: "6.0.0",
       "O(1) for each subcommand"),
+  ]
+
+  // The rest of the generic commands, behind the others because ids are indices.
+  private static let keyCommands: [Command] = [
+    Command(
+      .expireat, "expireat", -3, [.write, .fast], [.keyspace], keys: .one([.readWrite, .update]),
+      router: .byKey, .generic, since: "1.2.0", "O(1)"),
+    Command(
+      .pexpireat, "pexpireat", -3, [.write, .fast], [.keyspace], keys: .one([.readWrite, .update]),
+      router: .byKey, .generic, since: "2.6.0", "O(1)"),
+    Command(
+      .expiretime, "expiretime", 2, [.readonly, .fast], [.keyspace],
+      keys: .one([.readOnly, .access]), router: .byKey, .generic, since: "7.0.0", "O(1)"),
+    Command(
+      .pexpiretime, "pexpiretime", 2, [.readonly, .fast], [.keyspace],
+      keys: .one([.readOnly, .access]), router: .byKey, .generic, since: "7.0.0", "O(1)"),
+    Command(
+      .copy, "copy", -3, [.write, .denyoom], [.keyspace], keys: .two,
+      specifications: [.one([.readOnly, .access]), .one([.overwrite, .update], at: 2)],
+      router: .byKey, .generic, since: "6.2.0", "O(N) where N is the number of bytes of the value"),
+    Command(
+      .rename, "rename", 3, [.write], [.keyspace], keys: .two,
+      specifications: [.one([.readWrite, .access, .delete]), .one([.overwrite, .update], at: 2)],
+      router: .byKey, .generic, since: "1.0.0", "O(1), an old value is freed in slices"),
+    Command(
+      .renamenx, "renamenx", 3, [.write, .fast], [.keyspace], keys: .two,
+      specifications: [.one([.readWrite, .access, .delete]), .one([.overwrite, .insert], at: 2)],
+      router: .byKey, .generic, since: "1.0.0", "O(1)"),
+    Command(
+      .move, "move", 3, [.write, .fast], [.keyspace], keys: .one([.readWrite, .access, .update]),
+      router: .byKey, .generic, since: "1.0.0", "O(1)"),
+    Command(
+      .touch, "touch", -2, [.readonly, .fast], [.keyspace], keys: .all([.readOnly]),
+      router: .fanOut(.sum), tips: ["request_policy:multi_shard", "response_policy:agg_sum"],
+      .generic, since: "3.2.1", "O(N) where N is the number of keys"),
+    Command(
+      .dump, "dump", 2, [.readonly], [.keyspace], keys: .one([.readOnly, .access]),
+      router: .byKey, tips: ["nondeterministic_output"], .generic, since: "2.6.0",
+      "O(N) where N is the number of bytes of the value"),
+    Command(
+      .restore, "restore", -4, [.write, .denyoom], [.keyspace, .dangerous],
+      keys: .one([.overwrite, .update]), router: .byKey, .generic, since: "2.6.0",
+      "O(N) where N is the number of bytes of the value"),
+    Command(
+      .restoreAsking, "restore-asking", -4, [.write, .denyoom, .asking], [.keyspace, .dangerous],
+      keys: .one([.overwrite, .update]), router: .byKey, .server, since: "3.0.0",
+      "O(N) where N is the number of bytes of the value"),
+    Command(
+      .sort, "sort", -2, [.write, .denyoom, .movableKeys],
+      [.set, .sortedSet, .list, .dangerous], keys: .one([.readOnly, .access]),
+      specifications: [
+        .one([.readOnly, .access]), .sortPatterns,
+        .unknown(
+          [.overwrite, .update],
+          note:
+            "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"
+        ),
+      ], router: .byKey, .generic, since: "1.0.0",
+      "O(N+M*log(M)) where N is the number of elements to sort and M of those returned"),
+    Command(
+      .sortReadOnly, "sort_ro", -2, [.readonly, .movableKeys],
+      [.set, .sortedSet, .list, .dangerous], keys: .one([.readOnly, .access]),
+      specifications: [.one([.readOnly, .access]), .sortPatterns], router: .byKey, .generic,
+      since: "7.0.0",
+      "O(N+M*log(M)) where N is the number of elements to sort and M of those returned"),
+    Command(
+      .wait, "wait", 3, [.noscript], [.connection],
+      tips: ["request_policy:all_shards", "response_policy:agg_min"], .generic, since: "3.0.0",
+      "O(1)"),
+    Command(
+      .waitaof, "waitaof", 4, [.noscript], [.connection],
+      tips: ["request_policy:all_shards", "response_policy:agg_min"], .generic, since: "7.2.0",
+      "O(1)"),
   ]
 }

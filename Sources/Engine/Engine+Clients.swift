@@ -33,6 +33,7 @@ extension Engine {
     session.output.removeAll(pool: &reply.pool)
     clientCounts[session.shard >= 0 ? Int(session.shard) : shards.count] -= 1
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
+    if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
   }
 
   /// Takes bytes that came from a client and runs the requests in them. All of the bytes are taken: what cannot be run yet is kept.

@@ -20,12 +20,12 @@ extension Engine {
   mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
     let shard = sessions[current].shard
     let mode = sessions[current].mode
+    let asking = mode.contains(.asking) || known.attention.contains(.asking)
     // It is for this command, whatever becomes of it.
     if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
-    if known.lastKey != known.firstKey, call.count > Int(known.firstKey) + Int(known.step) {
+    if known.lastKey != known.firstKey {
       // Keys of two slots in one command: CROSSSLOT, before anything else.
-      let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
-      var i = Int(known.firstKey) + Int(known.step)
+      var (i, last) = otherKeys(call, known)
       while i <= last {
         if HashSlot.of(call[i]).index != call.slot {
           fail(line: ErrorReply.crossSlot)
@@ -36,9 +36,9 @@ extension Engine {
     }
     if keyspace.owner(of: call.slot) | openSlotBits == shard { return true }
     // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
-    if decide(call, known, shard, asking: mode.contains(.asking)) == .serve { return true }
+    if decide(call, known, shard, asking: asking) == .serve { return true }
     drainMailbox()
-    switch decide(call, known, shard, asking: mode.contains(.asking)) {
+    switch decide(call, known, shard, asking: asking) {
     case .serve: return true
     case .moved:
       fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
@@ -48,6 +48,16 @@ extension Engine {
     case .clusterDown: fail(line: ErrorReply.clusterDown)
     }
     return false
+  }
+
+  /// The indices between which a command's keys but the first lie, a step apart.
+  private func otherKeys(_ call: Call, _ known: HotCommand) -> (next: Int, last: Int) {
+    if known.lastKey == HotCommand.storedKey {
+      let destination = Self.sortDestination(call.arguments)
+      return destination == 0 ? (1, 0) : (destination, destination)
+    }
+    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
+    return (Int(known.firstKey) + Int(known.step), last)
   }
 
   private mutating func decide(
@@ -69,12 +79,12 @@ extension Engine {
 
   /// On which side of a migration a command's keys are: by presence. The same key twice is one key.
   private func keySide(_ call: Call, _ known: HotCommand) -> KeySide {
-    var here = 0
-    var gone = 0
-    var differ = false
     let first = call[Int(known.firstKey)]
-    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
-    var i = Int(known.firstKey)
+    let isHere = keyspace.find(call.slot, call.hash, first) != nil
+    var here = isHere ? 1 : 0
+    var gone = isHere ? 0 : 1
+    var differ = false
+    var (i, last) = otherKeys(call, known)
     while i <= last {
       let key = call[i]
       if !key.equals(first) { differ = true }

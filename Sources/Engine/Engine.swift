@@ -122,6 +122,10 @@ public struct Engine: ~Copyable {
   var completedWhileBusy: [PendingControl] = []
   var appliedControls: [(number: UInt64, request: ControlRequest)] = []
   var random: Draw
+  /// What DUMP compresses with.
+  var compressor = LZFCompressor()
+  /// Clients whose WAIT is not over.
+  var waiting: [Waiting] = []
   var expiryCursor = ExpiryCursor()
   /// What the sweep may still look at before the next tick.
   var sweepUnits = 0

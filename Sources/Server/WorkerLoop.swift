@@ -125,7 +125,11 @@ struct WorkerLoop: ~Copyable {
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 { return 0 }
-    return max(0, min(nextTick - monotonic, Self.tickInterval))
+    let untilTick = min(nextTick - monotonic, Self.tickInterval)
+    guard let deadline = engine.nextDeadline else { return max(0, untilTick) }
+    // A deadline far away is none: no arithmetic with it.
+    let milliseconds = deadline &- SystemClock.unixMicroseconds / 1000
+    return milliseconds > 1000 ? max(0, untilTick) : max(0, min(untilTick, milliseconds * 1_000_000))
   }
 
   // MARK: events

@@ -321,6 +321,12 @@ extension Keyspace {
 
   /// Removes an entry and frees it; a value of more than 1 MiB waits for `bury`.
   public mutating func remove(_ slot: Int, _ ref: EntryRef) {
+    remove(slot, ref, keepingValue: false)
+  }
+
+  /// Removes an entry; a value that lies apart may be left to another entry, which refers to it by now.
+  @inline(__always)
+  func remove(_ slot: Int, _ ref: EntryRef, keepingValue: Bool) {
     let table = table(slot)
     let entry = ref.entry
     let bytes = entry.allocatedByteCount
@@ -328,7 +334,7 @@ extension Keyspace {
     count(table, slot, keys: -1, bytes: -bytes, expiring: expires ? -1 : 0)
     if table.pointee.figures.keys == 0 {
       // The last one: no table then.
-      free(entry)
+      free(entry, keepingValue: keepingValue)
       ref.bucket.empty(ref.index)
       return dropEmptyTable(table, slot)
     }
@@ -337,12 +343,21 @@ extension Keyspace {
     if displacement == 0 && !ref.isExtension {
       bucket.empty(ref.index)
       // A rare bucket of a full segment has so few: only these ask how many its segment has.
-      if bucket.taken.nonzeroBitCount > 3 { return free(entry) }
+      if bucket.taken.nonzeroBitCount > 3 { return free(entry, keepingValue: keepingValue) }
     }
     let prefix = state.pointee.hashing.hash(entry.keyBytes).prefix
-    free(entry)
+    free(entry, keepingValue: keepingValue)
     if displacement != 0 || ref.isExtension { unlink(table, slot, ref, prefix, displacement) }
     if bucket.taken.nonzeroBitCount <= 3 && !ref.isExtension { shrink(table, slot, prefix) }
+  }
+
+  @inline(__always)
+  private func free(_ entry: Entry, keepingValue: Bool) {
+    if keepingValue {
+      deallocate(entry.address, entry.shape.allocatedByteCount)
+    } else {
+      free(entry)
+    }
   }
 
   private func dropEmptyTable(_ table: UnsafeMutablePointer<Table>, _ slot: Int) {

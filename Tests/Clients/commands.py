@@ -7,6 +7,7 @@ servers, milliseconds apart, cannot disagree about who is later; short ones appe
 
 import re
 
+from payloads import body, broken, footed
 from resp import request, value
 
 # Keys: a small pool, so that commands meet each other's keys.
@@ -82,6 +83,14 @@ def same_count(a, b):
     if a[:1] != b[:1] or a[:1] == b"-":
         return a == b
     return len(value(a)) == len(value(b))
+
+
+def payload(a, b):
+    """DUMP: the same bytes, but that redis-server, whose table of places is not cleared, may compress in another way; then the string's length must be the same."""
+    if a == b or not (a[:1] == b[:1] == b"$"):
+        return a == b
+    left, right = value(a), value(b)
+    return left is not None and right is not None and left[:2] == right[:2] == b"\0\xc3"
 
 
 def scan_shape(a, b):
@@ -260,14 +269,15 @@ def client_step(r):
     ])()  # fmt: skip
 
 
-NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time", "setnx", "setex", "psetex", "getset", "getdel", "getex", "msetnx", "getrange", "setrange", "substr", "incrbyfloat", "lcs", "setbit", "getbit", "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro"]  # fmt: skip
+KEY_NAMES = ["expireat", "pexpireat", "expiretime", "pexpiretime", "copy", "rename", "renamenx", "move", "touch", "keys", "dump", "restore", "restore-asking", "sort", "sort_ro", "wait"]
+NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time", "setnx", "setex", "psetex", "getset", "getdel", "getex", "msetnx", "getrange", "setrange", "substr", "incrbyfloat", "lcs", "setbit", "getbit", "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro", *KEY_NAMES]  # fmt: skip
 
 
 def command_step(r):
     return r.choice([
         lambda: Step([case(r, "COMMAND"), case(r, "COUNT")], same_kind),
-        lambda: Step([case(r, "COMMAND"), case(r, "INFO"), *r.choices(NAMES + ["nosuchcommand", "GET", ""], k=r.randint(1, 4))], command_info),
-        lambda: Step([case(r, "COMMAND"), case(r, "GETKEYS"), *r.choice([["GET", "a"], ["MSET", "a", "1", "b", "2"], ["MSET", "a"], ["DEL", "a", "b", "a"], ["PING"], ["nosuch", "a"], ["GET"], ["SET", "k", "v", "EX", "1"], ["mget", "x", "y"], ["SCAN", "0"]])]),
+        lambda: Step([case(r, "COMMAND"), case(r, "INFO"), *r.choices(NAMES + KEY_NAMES + ["nosuchcommand", "GET", ""], k=r.randint(1, 4))], command_info),
+        lambda: Step([case(r, "COMMAND"), case(r, "GETKEYS"), *r.choice([["GET", "a"], ["MSET", "a", "1", "b", "2"], ["MSET", "a"], ["DEL", "a", "b", "a"], ["PING"], ["nosuch", "a"], ["GET"], ["SET", "k", "v", "EX", "1"], ["mget", "x", "y"], ["SCAN", "0"], ["COPY", "a", "b", "REPLACE"], ["SORT", "a", "BY", "x", "STORE", "b"], ["SORT", "a", "LIMIT", "0", "1", "STORE", "b", "STORE", "c"], ["SORT_RO", "a", "STORE", "b"], ["RESTORE", "a", "0", "x"], ["OBJECT", "FREQ", "a"], ["TOUCH", "a", "b"]])]),
         lambda: Step([b"COMMAND", r.choice([b"BOGUS", b"COUNT", b"GETKEYS"]), *[b"x"] * r.randint(0, 2)], same_kind),
     ])()  # fmt: skip
 
@@ -291,7 +301,7 @@ def unknown(r):
 
 
 def wrong_arity(r):
-    name = r.choice(["GET", "SET", "MGET", "MSET", "INCR", "DECR", "INCRBY", "DECRBY", "APPEND", "STRLEN", "DEL", "UNLINK", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "PERSIST", "SCAN", "DBSIZE", "RANDOMKEY", "PING", "ECHO", "SELECT", "TIME", "OBJECT", "CLUSTER", "CONFIG", "KEYS", "CLIENT", "SETNX", "SETEX", "GETSET", "GETDEL", "GETEX", "MSETNX", "GETRANGE", "SETRANGE", "INCRBYFLOAT", "LCS", "SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD"])  # fmt: skip
+    name = r.choice(["GET", "SET", "MGET", "MSET", "INCR", "DECR", "INCRBY", "DECRBY", "APPEND", "STRLEN", "DEL", "UNLINK", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "PERSIST", "SCAN", "DBSIZE", "RANDOMKEY", "PING", "ECHO", "SELECT", "TIME", "OBJECT", "CLUSTER", "CONFIG", "KEYS", "CLIENT", "SETNX", "SETEX", "GETSET", "GETDEL", "GETEX", "MSETNX", "GETRANGE", "SETRANGE", "INCRBYFLOAT", "LCS", "SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", *KEY_NAMES])  # fmt: skip
     count = r.choice([0, 0, 1, 3, 4])
     # Counts that happen to be right: EXPIRE's third, SCAN's and the like, would be valid commands with odd arguments; that is fine too.
     compare = same_kind if name in ("DBSIZE", "RANDOMKEY", "TIME", "TTL", "PTTL", "CLIENT", "CLUSTER") else scan_shape if name == "SCAN" else exact
@@ -395,6 +405,64 @@ def named(r, options):
     return case(r, r.choice(options))
 
 
+def two_keys(r):
+    """Mostly of one slot, sometimes the same, sometimes of two."""
+    pick = r.random()
+    if pick < 0.75:
+        pool = WIDE if r.wide and r.random() < 0.5 else TAGGED
+        return [r.choice(pool), r.choice(pool)]
+    return [key(r)] * 2 if pick < 0.9 else [key(r), key(r)]
+
+
+def copy_step(r):
+    words = []
+    for _ in range(r.choice([0, 0, 0, 1, 1, 2, 3])):
+        words += r.choice([[case(r, "REPLACE")], [case(r, "REPLACE")], [case(r, "DB"), b"0"], [b"DB", r.choice([b"1", b"15", b"16", b"-1", b"abc", b"", b"2147483648", b"-9223372036854775808", b"9223372036854775808"])], [b"DB"], [b"BOGUS"], [b""]])
+    return Step([case(r, "COPY"), *two_keys(r), *words])
+
+
+def expire_at(r):
+    name = r.choice(["EXPIREAT", "PEXPIREAT"])
+    good = at_seconds if name == "EXPIREAT" else at_milliseconds
+    amount = good(r) if r.random() < 0.8 else r.choice([b"-1", b"0", b"abc", b"", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775", b"9223372036854776", b"1.5"])
+    options = [case(r, r.choice(["NX", "XX", "GT", "LT", "BAD"])) for _ in range(r.choice([0, 0, 1, 1, 1, 2, 3]))]
+    return Step([case(r, name), key(r), amount, *options])
+
+
+def restore_step(r):
+    """RESTORE; what gives a key an age is followed by a look at it, and a TOUCH that takes it away."""
+    k = key(r)
+    words = [b"REPLACE"] * (r.random() < 0.7)
+    ttl = r.choice([b"0", b"0", milliseconds(r), r.choice([b"abc", b"-1", b"", b"9223372036854775808"])])
+    if r.random() < 0.3:
+        words.append(case(r, "ABSTTL"))
+        ttl = at_milliseconds(r)
+    if r.random() < 0.25:
+        words += r.choice([[b"IDLETIME", b"-1"], [b"IDLETIME", b"abc"], [b"IDLETIME"], [b"FREQ", b"256"], [b"FREQ", b"-1"], [b"FREQ", b"x"], [b"FREQ", b"1", b"IDLETIME", b"1"], [b"IDLETIME", b"0", b"FREQ", b"1"], [b"FREQ", b"255"], [b"FREQ", b"0", b"FREQ", b"7"], [b"BOGUS"], [b"freq"]])
+    value_ = some_value(r)
+    data = footed(body(r, value_), r.choice([10, 10, 10, 9, 1, 0, 12, 65535])) if r.random() < 0.75 else broken(r, value_)
+    name = r.choice(["RESTORE", "RESTORE", "RESTORE-ASKING"])
+    if r.random() < 0.3:
+        idle = r.choice([b"0", b"5", b"1000", b"1000000", b"16777215", b"16777216", b"100000000000"])
+        return [Step([case(r, name), k, ttl, data, *words, case(r, "IDLETIME"), idle]), Step([b"OBJECT", b"IDLETIME", k], near(2)), Step([b"EXISTS", k]), Step([b"TTL", k], near(2)), Step([b"OBJECT", b"IDLETIME", k], near(2)), Step([b"TOUCH", k]), Step([b"OBJECT", b"IDLETIME", k], near(2))]
+    r.shuffle(words) if r.random() < 0.1 else None
+    return Step([case(r, name), k, ttl, data, *words])
+
+
+def sort_step(r):
+    words = []
+    for _ in range(r.choice([0, 1, 1, 2, 3, 4])):
+        words += r.choice([
+            [case(r, "ASC")], [case(r, "DESC")], [case(r, "ALPHA")], [case(r, "LIMIT"), b"0", r.choice([b"1", b"-1", b"x", b""])], [b"LIMIT", b"abc", b"1"], [b"LIMIT", b"1"], [case(r, "BY"), b"nosort"],
+            [b"BY", r.choice([b"w*", b"*", b"a\0*", b"", b"{tag}*"])], [b"BY"], [case(r, "GET"), r.choice([b"#", b"x", b"y*"])], [case(r, "STORE"), key(r)], [b"STORE", r.choice(TAGGED)], [b"STORE", r.choice(TAGGED)], [b"STORE"], [b"BOGUS"], [b"GET"],
+        ])  # fmt: skip
+    return Step([case(r, r.choice(["SORT", "SORT", "SORT_RO"])), r.choice(TAGGED) if r.random() < 0.6 else key(r), *words])
+
+
+def wait_step(r):
+    return Step([case(r, "WAIT"), *r.choice([[b"0", b"0"], [b"0", b"100"], [b"-1", b"0"], [b"1", b"1"], [b"2", b"5"], [b"x", b"1"], [b"1", b"x"], [b"0", b"-1"], [b"1", b"-5"], [b"0", b"9223372036854775808"], [b"", b""]])])
+
+
 # Weight and generator of every command.
 TABLE = [
     (14, lambda r: Step([case(r, "GET"), key(r)])),
@@ -457,6 +525,16 @@ TABLE = [
     (7, lambda r: Step([case(r, "BITFIELD"), key(r), *bitfield(r)])),
     (3, lambda r: Step([case(r, "BITFIELD_RO"), key(r), *bitfield(r)])),
     (2, lambda r: Step([case(r, "BITFIELD_RO"), key(r), *[w for _ in range(r.randint(0, 4)) for w in (b"GET", field_type(r), bit_place(r))]])),
+    (5, lambda r: Step([case(r, r.choice(["RENAME", "RENAMENX"])), *two_keys(r)])),
+    (4, copy_step),
+    (0.5, lambda r: Step([case(r, "MOVE"), key(r), r.choice([b"0", b"1", b"99", b"-1", b"abc"])])),
+    (5, expire_at),
+    (4, lambda r: Step([case(r, r.choice(["EXPIRETIME", "PEXPIRETIME"])), key(r)], near(3000))),
+    (3, lambda r: Step([case(r, "TOUCH"), *keys(r)])),
+    (6, lambda r: Step([case(r, "DUMP"), key(r)], payload)),
+    (8, restore_step),
+    (4, sort_step),
+    (0.5, wait_step),
 ]
 WEIGHTS = [weight for weight, _ in TABLE]
 GENERATORS = [generator for _, generator in TABLE]
@@ -470,6 +548,8 @@ def fill_wide(r):
 def draw(r):
     """The next command, and before one that counts keys a look at every key."""
     step = r.choices(GENERATORS, WEIGHTS)[0](r)
+    if isinstance(step, list):
+        return step
     if step.alone and not step.ends and not step.wait:
         return [Step([b"EXISTS", k]) for k in ALL_KEYS] + [Step([b"EXISTS", *WIDE])] * r.wide + [step]
     return [step]

@@ -19,6 +19,7 @@ import time
 
 import rig
 from commands import ALL_KEYS, RAW, WIDE, Step, draw, draw_raw, fill_wide, intended, intended_raw, masked, near
+from payloads import broken
 from resp import Broken, request, value
 
 ROUND = 400  # commands a round
@@ -301,6 +302,73 @@ def random_commands(options):
                 break
         print(f"        {done} commands in {number - (options.round or 0)} rounds, replies equal", flush=True)
 
+
+@rig.test
+def payloads_cross(options):
+    """What one server dumps the other restores, whatever it is; nearly always both dump the same bytes."""
+    r, same, compressed, count = random.Random(options.seed), 0, 0, 1500
+    with rig.Redis() as redis, rig.Tern(options) as tern, redis.shard() as a, tern.shard() as b:
+        for i in range(count):
+            wanted = any_string(r)
+            tail = any_string(r)[:50] if r.random() < 0.2 else b""
+            dumps = []
+            for c in (a, b):
+                c.ask("SET", "k", wanted)
+                if tail:
+                    c.ask("APPEND", "k", tail)
+                dumps.append(c.ask("DUMP", "k"))
+            wanted += tail
+            same, compressed = same + (dumps[0] == dumps[1]), compressed + (dumps[0][1] == 0xC3)
+            for c, dump in ((a, dumps[1]), (b, dumps[0])):
+                rig.expect_equal(c.ask("RESTORE", "restored", 0, dump, "REPLACE"), b"OK", f"RESTORE of string {i} (seed {options.seed})")
+                rig.expect_equal(c.ask("GET", "restored"), wanted, f"the restored string {i} (seed {options.seed})")
+            rig.expect_equal(b.ask("OBJECT", "ENCODING", "restored"), a.ask("OBJECT", "ENCODING", "restored"), f"the encoding of string {i} (seed {options.seed})")
+    rig.expect(same >= 0.99 * count, f"only {same} of {count} payloads are the same bytes")
+    print(f"        {count} strings both ways, {same} payloads the same bytes, {compressed} of them compressed", flush=True)
+
+
+def any_string(r):
+    """A string that is long or short, an integer, noise, words or one thing again and again."""
+    pick = r.random()
+    if pick < 0.15:
+        return b"%d" % r.choice([0, 1, -1, 127, 128, -128, -129, 32767, 32768, -32768, -32769, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**63 - 1, -(2**63), r.randint(-(10**12), 10**12)])
+    if pick < 0.3:
+        return r.randbytes(r.choice([0, 1, 20, 21, 22, 44, 45, 63, 64, 1000, 16383, 16384, 40000]))
+    if pick < 0.5:
+        return bytes(r.choices(b"ab", k=r.choice([20, 21, 22, 23, 24, 30, 45, 64, 100, 1000, 16384])))
+    if pick < 0.65:
+        return (b"x" * r.randint(1, 300) + r.randbytes(r.randint(0, 20))) * r.randint(1, 20)
+    if pick < 0.8:
+        words = [bytes(r.choices(b"abcdefgh", k=r.randint(2, 9))) for _ in range(20)]
+        return b" ".join(r.choices(words, k=r.randint(1, 400)))
+    return r.choice([b"a", b"ab", b"abc", b"\0"]) * r.randint(1, r.choice([30, 600, 20000, 100000]))
+
+
+@rig.test
+def broken_payloads(options):
+    """RESTORE of broken payloads with good and bad checksums: the same refusal, or the same value."""
+    r, count = random.Random(options.seed), 3000
+    with rig.Redis() as redis, rig.Tern(options) as tern, redis.shard() as a, tern.shard() as b:
+        for i in range(count):
+            data = broken(r, any_string(r)[:2000])
+            left, right = (c.exchange([request("RESTORE", "k", 0, data, "REPLACE") + request("GET", "k")], 2) for c in (a, b))
+            rig.expect_equal(right, left, f"payload {i} (seed {options.seed}): {data[:300]!r}")
+
+
+@rig.test(tern_only=True)
+def waits(options):
+    """WAIT and WAITAOF for replicas that are not there: in time, and what is pipelined behind them comes after."""
+    with rig.Tern(options) as tern, tern.shard() as c, tern.shard() as other:
+        began = time.monotonic()
+        c.send(request("WAIT", 1, 60) + request("PING") + request("WAITAOF", 0, 1, 40) + request("PING"))
+        rig.expect_equal(other.ask("PING"), b"PONG", "another client meanwhile")
+        rig.expect_equal([c.reply() for _ in range(4)], [b":0\r\n", b"+PONG\r\n", b"*2\r\n:0\r\n:0\r\n", b"+PONG\r\n"], "the replies")
+        took = time.monotonic() - began
+        rig.expect(0.095 <= took < 2, f"WAITs of 60 and 40 ms took {took:.3f} s")
+        for words, wanted in (((0, 0, 0), b"*2\r\n:0\r\n:0\r\n"), ((1, 0, 0), b"-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\r\n"), ((2, 0, 0), b"-ERR value is out of range, value must between 0 and 1\r\n"), ((0, -1, 0), b"-ERR value is out of range, must be positive\r\n"), ((0, 0, -1), b"-ERR timeout is negative\r\n")):
+            c.send(request("WAITAOF", *words))
+            rig.expect_equal(c.reply(), wanted, f"WAITAOF {words}")
+        c.send(request("WAIT", 1, 0))  # For ever: the client goes, and nobody minds.
 
 if __name__ == "__main__":
     parser = rig.arguments(__doc__)

@@ -48,13 +48,8 @@ extension Engine {
     reply.integer(Int64(command.keys.step))
     simpleSet(command.categories.list.map { "@" + $0 })
     bulks(command.tips)
-    if command.keys.first == 0 {
-      reply.setHeader(0, reply.version)
-    } else {
-      let parts = command.keys.parts.isEmpty ? [command.keys] : command.keys.parts
-      reply.setHeader(parts.count, reply.version)
-      for keys in parts { describe(keys) }
-    }
+    reply.setHeader(command.specifications.count, reply.version)
+    for keys in command.specifications { describe(keys) }
     let subcommands = CommandTable.all.filter { $0.container == command.id }
     reply.setHeader(subcommands.count, reply.version)
     for subcommand in subcommands { describe(subcommand) }
@@ -70,6 +65,11 @@ extension Engine {
     }
     reply.bulk("flags")
     simpleSet(keys.use.list)
+    if keys.isUnknown {
+      describeUnknown("begin_search")
+      describeUnknown("find_keys")
+      return
+    }
     reply.bulk("begin_search")
     reply.mapHeader(2, version)
     reply.bulk("type")
@@ -91,6 +91,15 @@ extension Engine {
     reply.integer(Int64(keys.step))
     reply.bulk("limit")
     reply.integer(0)
+  }
+
+  private mutating func describeUnknown(_ part: StaticString) {
+    reply.bulk(part)
+    reply.mapHeader(2, reply.version)
+    reply.bulk("type")
+    reply.bulk("unknown")
+    reply.bulk("spec")
+    reply.mapHeader(0, reply.version)
   }
 
   private mutating func simpleSet(_ texts: [String]) {
@@ -145,8 +154,14 @@ extension Engine {
     guard arity >= 0 ? count == arity : count >= -arity else {
       return failing("ERR Invalid number of arguments specified for command")
     }
-    let last = known.lastKey < 0 ? count + Int(known.lastKey) : Int(known.lastKey)
-    let keys = Array(stride(from: Int(known.firstKey), through: last, by: Int(known.step)))
+    var keys: [Int]
+    if known.lastKey == HotCommand.storedKey {
+      let destination = Self.sortDestination(call.arguments.dropFirst(2))
+      keys = [Int(known.firstKey)] + (destination == 0 ? [] : [destination])
+    } else {
+      let last = known.lastKey < 0 ? count + Int(known.lastKey) : Int(known.lastKey)
+      keys = Array(stride(from: Int(known.firstKey), through: last, by: Int(known.step)))
+    }
     reply.arrayHeader(keys.count)
     for i in keys { reply.bulk(call[i + 2]) }
     return .none

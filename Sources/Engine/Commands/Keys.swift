@@ -19,8 +19,24 @@ extension Engine {
     return removed > 0 ? .verbatim : .none
   }
 
-  /// EXISTS key [key …]: a key named twice counts twice.
+  /// EXISTS key [key …]: a key named twice counts twice. It does not count as an access.
   mutating func exists(_ call: Call) -> Effect {
+    var found: Int64 = 0
+    for i in 1..<call.count {
+      let hash = i == 1 ? call.hash : KeyHash(call[i], seed: hashSeed)
+      if live(call.slot, hash, call[i]) != nil {
+        statistics.hits &+= 1
+        found += 1
+      } else {
+        statistics.misses &+= 1
+      }
+    }
+    reply.integer(found)
+    return .none
+  }
+
+  /// TOUCH key [key …]: EXISTS that counts as an access.
+  mutating func touch(_ call: Call) -> Effect {
     var found: Int64 = 0
     for i in 1..<call.count {
       let hash = i == 1 ? call.hash : KeyHash(call[i], seed: hashSeed)
@@ -34,97 +50,6 @@ extension Engine {
   mutating func type(_ call: Call) -> Effect {
     if live(call) != nil { reply.simple("string") } else { reply.simple("none") }
     return .none
-  }
-
-  /// EXPIRE key seconds [NX|XX|GT|LT].
-  mutating func expire(_ call: Call) -> Effect { expire(call, unit: 1000, "expire") }
-
-  /// PEXPIRE key milliseconds [NX|XX|GT|LT].
-  mutating func pexpire(_ call: Call) -> Effect { expire(call, unit: 1, "pexpire") }
-
-  private mutating func expire(_ call: Call, unit: Int64, _ name: String) -> Effect {
-    var isNX = false
-    var isXX = false
-    var isGT = false
-    var isLT = false
-    for i in 3..<max(3, call.count) {
-      switch Word(call[i]) {
-      case "NX": isNX = true
-      case "XX": isXX = true
-      case "GT": isGT = true
-      case "LT": isLT = true
-      default: return failing(bytes: Array("ERR Unsupported option ".utf8) + Self.shown(call[i]))
-      }
-    }
-    if isNX && (isXX || isGT || isLT) {
-      return failing(
-        "ERR NX and XX, GT or LT options at the same time are not compatible")
-    }
-    if isGT && isLT {
-      return failing("ERR GT and LT options at the same time are not compatible")
-    }
-    guard let number = call[2].integer() else { return notAnInteger() }
-    let (product, isTooLarge) = number.multipliedReportingOverflow(by: unit)
-    let (moment, overflow) = product.addingReportingOverflow(now)
-    if isTooLarge || overflow {
-      return failing(text: "ERR invalid expire time in '\(name)' command")
-    }
-    guard let entry = live(call) else {
-      reply.integer(0)
-      return .none
-    }
-    let present = entry.hasExpiry ? keyspace.expiry(of: entry) : nil
-    let isRefused =
-      isNX && present != nil || isXX && present == nil
-      || isGT && (present.map { moment <= $0 } ?? true)
-      || isLT && (present.map { moment >= $0 } ?? false)
-    if isRefused {
-      reply.integer(0)
-      return .none
-    }
-    if moment <= now {
-      keyspace.remove(call.slot, entry)
-    } else {
-      do throws(OutOfMemory) {
-        try keyspace.setExpiry(call.slot, call.hash, call[1], of: entry, moment)
-      } catch { return outOfMemory() }
-    }
-    reply.integer(1)
-    return .rewritten
-  }
-
-  /// TTL key, in seconds, rounded.
-  mutating func ttl(_ call: Call) -> Effect {
-    replyTimeToLive(call) { ($0 + 500) / 1000 }
-    return .none
-  }
-
-  /// PTTL key, in milliseconds.
-  mutating func pttl(_ call: Call) -> Effect {
-    replyTimeToLive(call) { $0 }
-    return .none
-  }
-
-  @inline(__always)
-  private mutating func replyTimeToLive(_ call: Call, _ rounded: (Int64) -> Int64) {
-    guard let entry = live(call) else { return reply.integer(-2) }
-    guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else {
-      return reply.integer(-1)
-    }
-    reply.integer(rounded(max(0, expiry - now)))
-  }
-
-  /// PERSIST key.
-  mutating func persist(_ call: Call) -> Effect {
-    guard let entry = live(call), entry.hasExpiry else {
-      reply.integer(0)
-      return .none
-    }
-    do throws(OutOfMemory) {
-      try keyspace.setExpiry(call.slot, call.hash, call[1], of: entry, nil)
-    } catch { return outOfMemory() }
-    reply.integer(1)
-    return .verbatim
   }
 
   /// DBSIZE: the keys of this shard.
@@ -204,21 +129,33 @@ extension Engine {
     return .none
   }
 
-  /// OBJECT IDLETIME key: seconds since it was last used, which this does not count as.
+  /// OBJECT REFCOUNT key: small integers are said to be shared, as Redis shares them.
+  mutating func objectRefCount(_ call: Call) -> Effect {
+    guard let entry = live(call.slot, call.hash, call[2]) else {
+      replyNull()
+      return .none
+    }
+    let isShared =
+      keyspace.encoding(of: entry) == .integer
+      && (0..<10_000).contains(keyspace.integer(of: entry))
+    reply.integer(isShared ? Int64(Int32.max) : 1)
+    return .none
+  }
+
+  /// OBJECT IDLETIME key: seconds since the last access. The clock has 24 bits.
   mutating func objectIdleTime(_ call: Call) -> Effect {
     guard let entry = live(call.slot, call.hash, call[2]) else {
       replyNull()
       return .none
     }
-    // The clock has 24 bits: half a year. What seems to lie ahead was written a moment ago by a clock that was set back.
-    let idle = (accessClock &- keyspace.accessClock(of: entry)) & 0xFF_FFFF
-    reply.integer(idle < 1 << 23 ? Int64(idle) : 0)
-    return .none
-  }
-
-  /// OBJECT REFCOUNT key: an entry has exactly one referrer.
-  mutating func objectRefCount(_ call: Call) -> Effect {
-    if live(call.slot, call.hash, call[2]) != nil { reply.integer(1) } else { replyNull() }
+    let then = keyspace.accessClock(of: entry)
+    let most: UInt32 = 0xFF_FFFF
+    // What lies ahead by less than an hour was written a moment ago, by a clock that was set back; beyond, the clock has gone round.
+    if then > accessClock, then - accessClock < 3600 {
+      reply.integer(0)
+    } else {
+      reply.integer(Int64(accessClock >= then ? accessClock - then : accessClock + most - then))
+    }
     return .none
   }
 
