@@ -28,11 +28,13 @@ public struct CommandFlags: OptionSet, Sendable {
   public static let noMulti = CommandFlags(rawValue: 1 << 9)
   /// Allowed while a script runs too long.
   public static let allowBusy = CommandFlags(rawValue: 1 << 10)
+  /// Not shown in the slow log; what it runs is.
+  public static let skipSlowLog = CommandFlags(rawValue: 1 << 11)
 
   /// Redis's names of the flags, by bit.
   static let names = [
     "write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_auth",
-    "no_multi", "allow_busy",
+    "no_multi", "allow_busy", "skip_slowlog",
   ]
 
   /// The names of the flags in this set, in Redis's order.
@@ -67,10 +69,13 @@ public struct CommandCategories: OptionSet, Sendable {
   public static let dangerous = CommandCategories(rawValue: 1 << 7)
   /// Commands about the connection.
   public static let connection = CommandCategories(rawValue: 1 << 8)
+  /// Commands about transactions.
+  public static let transaction = CommandCategories(rawValue: 1 << 9)
 
   /// Redis's names of the categories, by bit.
   static let names = [
     "keyspace", "read", "write", "string", "admin", "fast", "slow", "dangerous", "connection",
+    "transaction",
   ]
 
   /// The names of the categories in this set, in Redis's order, without `@`.
@@ -178,7 +183,7 @@ public enum ReplyMerge: Sendable {
 
 /// Redis's groups of commands.
 public enum CommandGroup: String, Sendable {
-  case string, generic, connection, server, cluster
+  case string, generic, connection, server, cluster, transactions
 }
 
 /// Everything that is known of one command or subcommand. One line of `CommandTable.all`.

@@ -1,7 +1,8 @@
 /// The commands, as the numbers that dispatch and statistics use: the index of a command in `CommandTable.all`.
 public enum CommandID: UInt8, CaseIterable, Sendable {
   case get, set, mget, mset, incr, decr, incrby, decrby, append, strlen
-  case del, unlink, exists, type, expire, pexpire, ttl, pttl, persist, scan, keys, randomkey, object,
+  case del, unlink, exists, type, expire, pexpire, ttl, pttl, persist, scan, keys, randomkey,
+    object,
     objectEncoding, objectIdleTime, objectRefCount, objectFrequency, objectHelp
   case dbsize, flushall, flushdb, command, commandCount, commandInfo, commandList, commandGetKeys,
     commandHelp, config, configGet, configSet, configResetStat, configHelp, info, time, shutdown
@@ -10,4 +11,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case cluster, clusterSlots, clusterShards, clusterNodes, clusterInfo, clusterMyID,
     clusterMyShardID, clusterKeySlot, clusterCountKeysInSlot, clusterGetKeysInSlot, clusterHelp,
     readonly, readwrite, asking
+  case multi, exec, discard, watch, unwatch
 }

@@ -82,6 +82,7 @@ struct HotCommand {
     }
     if case .allShards = command.router { attention.insert(.wholeKeyspace) }
     if command.id == .info { attention.remove(.wholeKeyspace) }
+    if command.flags.contains(.noMulti) { attention.insert(.notInMulti) }
   }
 
   /// What the way of a command must look at before it runs one.
@@ -92,5 +93,7 @@ struct HotCommand {
     static let needsSubcommand = Attention(rawValue: 4)
     /// Concerns all keys of a shard: refused at the configuration endpoint.
     static let wholeKeyspace = Attention(rawValue: 8)
+    /// Refused in MULTI.
+    static let notInMulti = Attention(rawValue: 16)
   }
 }

@@ -6,6 +6,7 @@ public enum CommandTable {
   /// Every command, at the index that its id says (a test holds it).
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
+    + transactionCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -260,5 +261,24 @@ public enum CommandTable {
       .readwrite, "readwrite", 1, [.loading, .stale, .fast], [.connection], .cluster,
       since: "3.0.0", "O(1)"),
     Command(.asking, "asking", 1, [.fast], [.connection], .cluster, since: "3.0.0", "O(1)"),
+  ]
+
+  private static let transactionCommands: [Command] = [
+    Command(
+      .multi, "multi", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      .transactions, since: "1.2.0", "O(1)"),
+    Command(
+      .exec, "exec", 1, [.noscript, .loading, .stale, .skipSlowLog], [.transaction],
+      .transactions, since: "1.2.0", "Depends on commands in the transaction"),
+    Command(
+      .discard, "discard", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      .transactions, since: "2.0.0", "O(N), when N is the number of queued commands"),
+    Command(
+      .watch, "watch", -2, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      keys: .all([.readOnly]), router: .byKey, .transactions, since: "2.2.0",
+      "O(1) for every key."),
+    Command(
+      .unwatch, "unwatch", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      .transactions, since: "2.2.0", "O(1)"),
   ]
 }

@@ -14,14 +14,34 @@ struct OpenSlot {
   var state: SlotState
 }
 
+/// How many of some keys are here.
+struct KeyTally {
+  var here = 0
+  var gone = 0
+  /// Whether there are two different ones.
+  var differ = false
+
+  /// On which side of a migration they are together.
+  var side: KeySide {
+    if gone == 0 { return .here }
+    if !differ { return .oneGone }
+    return here == 0 ? .allGone : .someGone
+  }
+}
+
 extension Engine {
   /// Whether a command with keys is served here and now; if not, it has been answered with the redirection or error that is due.
   @inline(never)
   mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
+    guard isSlotHere(call, known) else { return false }
+    return sessions[current].mode.contains(.multi) ? admitsInMulti(call, known) : true
+  }
+
+  private mutating func isSlotHere(_ call: Call, _ known: HotCommand) -> Bool {
     let shard = sessions[current].shard
     let mode = sessions[current].mode
-    // It is for this command, whatever becomes of it.
-    if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
+    // It is for this command, whatever becomes of it, or for a whole MULTI.
+    if mode.contains(.asking), !mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     if known.lastKey != known.firstKey, call.count > Int(known.firstKey) + Int(known.step) {
       // Keys of two slots in one command: CROSSSLOT, before anything else.
       var i = Int(known.firstKey) + Int(known.step)
@@ -37,16 +57,21 @@ extension Engine {
     // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
     if decide(call, known, shard, asking: mode.contains(.asking)) == .serve { return true }
     drainMailbox()
-    switch decide(call, known, shard, asking: mode.contains(.asking)) {
-    case .serve: return true
-    case .moved:
-      fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
-    case .ask(let target):
-      fail(line: map.ask(HashSlot(UInt16(call.slot)), of: target))
+    let verdict = decide(call, known, shard, asking: mode.contains(.asking))
+    if verdict == .serve { return true }
+    answer(verdict, call.slot)
+    return false
+  }
+
+  /// Answers the redirection or error that is due for keys of a slot.
+  mutating func answer(_ verdict: Verdict, _ slot: Int) {
+    switch verdict {
+    case .serve: break
+    case .moved: fail(line: map.redirect(for: HashSlot(UInt16(slot))))
+    case .ask(let target): fail(line: map.ask(HashSlot(UInt16(slot)), of: target))
     case .tryAgain: fail(line: ErrorReply.tryAgain)
     case .clusterDown: fail(line: ErrorReply.clusterDown)
     }
-    return false
   }
 
   private mutating func decide(
@@ -68,25 +93,26 @@ extension Engine {
 
   /// On which side of a migration a command's keys are: by presence. The same key twice is one key.
   private func keySide(_ call: Call, _ known: HotCommand) -> KeySide {
-    var here = 0
-    var gone = 0
-    var differ = false
-    let first = call[Int(known.firstKey)]
-    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
-    var i = Int(known.firstKey)
-    while i <= last {
-      let key = call[i]
-      if !key.equals(first) { differ = true }
-      if keyspace.find(call.slot, KeyHash(key, seed: hashSeed), key) != nil {
-        here += 1
+    var tally = KeyTally()
+    count(call.arguments, known, call.slot, first: call[Int(known.firstKey)], in: &tally)
+    return tally.side
+  }
+
+  /// Counts the keys of a command, all of that slot; `first` is the first of all that are counted together.
+  func count(
+    _ arguments: Arguments, _ known: HotCommand, _ slot: Int, first: RawSpan,
+    in tally: inout KeyTally
+  ) {
+    let last = known.lastKey < 0 ? arguments.count + Int(known.lastKey) : Int(known.lastKey)
+    for i in stride(from: Int(known.firstKey), through: last, by: Int(known.step)) {
+      let key = arguments[i]
+      if !key.equals(first) { tally.differ = true }
+      if keyspace.find(slot, KeyHash(key, seed: hashSeed), key) != nil {
+        tally.here += 1
       } else {
-        gone += 1
+        tally.gone += 1
       }
-      i += Int(known.step)
     }
-    if gone == 0 { return .here }
-    if !differ { return .oneGone }
-    return here == 0 ? .allGone : .someGone
   }
 
   /// Reads what others have sent: control requests, newer maps.
