@@ -7,7 +7,7 @@ servers, milliseconds apart, cannot disagree about who is later; short ones appe
 
 import re
 
-from resp import request, value
+from resp import items, request, value
 
 # Keys: a small pool, so that commands meet each other's keys.
 KEYS = [b"k%d" % i for i in range(12)]
@@ -29,19 +29,19 @@ PATTERNS = [b"*", b"k*", b"k?", b"k[0-3]", b"k[^0-3]", b"{tag}*", b"\\*", b"*[",
 
 
 class Step:
-    """A command, how its two replies are compared, and whether it must be sent alone (`alone`), waits after its reply (`wait`, seconds), or ends the connection (`ends`)."""
+    """A command, how its two replies are compared, and whether it must be sent alone (`alone`), waits after its reply (`wait`, seconds), ends the connection (`ends`), or comes from a second client (`other`, alone)."""
 
-    __slots__ = ("arguments", "compare", "alone", "wait", "ends", "whole")
+    __slots__ = ("arguments", "compare", "alone", "wait", "ends", "whole", "other")
 
-    def __init__(self, arguments, compare=None, alone=False, wait=0.0, ends=False, whole=False):
+    def __init__(self, arguments, compare=None, alone=False, wait=0.0, ends=False, whole=False, other=False):
         self.arguments = [a if isinstance(a, bytes) else str(a).encode() for a in arguments]
-        self.compare, self.alone, self.wait, self.ends, self.whole = compare or exact, alone, wait, ends, whole
+        self.compare, self.alone, self.wait, self.ends, self.whole, self.other = compare or exact, alone or other, wait, ends, whole, other
 
     def __repr__(self):
         def show(a):
             return repr(a)[1:] if len(a) <= 60 else f"{a[:12]!r}[1:]…({len(a)} bytes)"
 
-        return " ".join(show(a) for a in self.arguments)
+        return ("(other client) " if self.other else "") + " ".join(show(a) for a in self.arguments)
 
 
 # Comparisons: (redis's reply, Tern's reply) → equal enough? A name is what a report shows.
@@ -97,7 +97,7 @@ def client_info(a, b):
         return a == b
     fields = lambda reply: dict(f.split(b"=", 1) for f in value(reply).split())
     left, right = fields(a), fields(b)
-    return a[:1] == b[:1] and all(left[f] == right.get(f) for f in (b"name", b"db", b"sub", b"psub", b"multi", b"user", b"resp", b"cmd"))
+    return a[:1] == b[:1] and all(left[f] == right.get(f) for f in (b"name", b"flags", b"db", b"sub", b"psub", b"multi", b"user", b"resp", b"cmd"))
 
 
 def command_info(a, b):
@@ -109,6 +109,22 @@ def command_info(a, b):
         return [c and (c[0], c[1], sorted(c[2]), c[3:6], sorted(c[6])) for c in value(reply)]
 
     return facts(a) == facts(b)
+
+
+def replies_of(steps):
+    """EXEC's array: each reply is compared as its command's would be outside. Where more was queued than the caller knows of, the kinds."""
+
+    def compare(a, b):
+        if a[:1] != b"*" or b[:1] != b"*":
+            return False
+        left, right = items(a), items(b)
+        if len(left) != len(right):
+            return False
+        if len(left) != len(steps):
+            return all(x[:1] == y[:1] for x, y in zip(left, right))
+        return all(x == y or s.compare(x, y) or masked(x) == masked(y) for s, x, y in zip(steps, left, right))
+
+    return compare
 
 
 # Generators: each is given a random source (its `wide` says whether the round is) and draws one command, valid or not.
@@ -127,6 +143,8 @@ def case(r, word):
 
 
 def key(r):
+    if r.tagged:
+        return r.choice(TAGGED)
     if r.wide and r.random() < 0.5:
         return r.choice(WIDE)
     pick = r.random()
@@ -136,6 +154,8 @@ def key(r):
 def keys(r, most=6):
     """Several keys: of one slot, one key repeated, or of any slots."""
     count, pick = r.randint(1, most), r.random()
+    if r.tagged:
+        return [r.choice(TAGGED) for _ in range(count)]
     if r.wide and pick < 0.3:
         return r.sample(WIDE, count * 10)
     if pick < 0.7:
@@ -260,14 +280,14 @@ def client_step(r):
     ])()  # fmt: skip
 
 
-NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time"]  # fmt: skip
+NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time", "multi", "exec", "discard", "watch", "unwatch"]  # fmt: skip
 
 
 def command_step(r):
     return r.choice([
         lambda: Step([case(r, "COMMAND"), case(r, "COUNT")], same_kind),
         lambda: Step([case(r, "COMMAND"), case(r, "INFO"), *r.choices(NAMES + ["nosuchcommand", "GET", ""], k=r.randint(1, 4))], command_info),
-        lambda: Step([case(r, "COMMAND"), case(r, "GETKEYS"), *r.choice([["GET", "a"], ["MSET", "a", "1", "b", "2"], ["MSET", "a"], ["DEL", "a", "b", "a"], ["PING"], ["nosuch", "a"], ["GET"], ["SET", "k", "v", "EX", "1"], ["mget", "x", "y"], ["SCAN", "0"]])]),
+        lambda: Step([case(r, "COMMAND"), case(r, "GETKEYS"), *r.choice([["GET", "a"], ["MSET", "a", "1", "b", "2"], ["MSET", "a"], ["DEL", "a", "b", "a"], ["PING"], ["nosuch", "a"], ["GET"], ["SET", "k", "v", "EX", "1"], ["mget", "x", "y"], ["SCAN", "0"], ["WATCH", "a", "b"]])]),
         lambda: Step([b"COMMAND", r.choice([b"BOGUS", b"COUNT", b"GETKEYS"]), *[b"x"] * r.randint(0, 2)], same_kind),
     ])()  # fmt: skip
 
@@ -305,6 +325,63 @@ def expires_now(r):
         lambda: Step([b"SET", k, b"v", b"PX", b"%d" % ms], alone=True, wait=ms / 1000 + 0.003),
         lambda: Step([b"PEXPIRE", k, b"%d" % ms], alone=True, wait=ms / 1000 + 0.003),
     ])()  # fmt: skip
+
+
+def inner(r):
+    """A command that may stand anywhere, also in a transaction."""
+    while True:
+        step = r.choices(GENERATORS, WEIGHTS)[0](r)
+        if not isinstance(step, list) and not step.alone:
+            return step
+
+
+def from_other(r):
+    """A command, as a rule one that writes, from a second client; sometimes a transaction of its own."""
+    if r.random() < 0.8:
+        k = key(r)
+        words = r.choice([["SET", k, some_value(r)], ["SET", k, b"v", "PXAT", 1], ["DEL", *keys(r)], ["MSET", *pairs(r)], ["GET", k], ["INCR", k], ["APPEND", k, b""], ["EXPIRE", k, 1000], ["PEXPIRE", k, -1], ["PERSIST", k], ["FLUSHALL"], ["SET", k, b"v", "NX"], ["SET", k, b"v", "XX"], ["EXPIRE", k, 1, "XX"], ["UNLINK", k, k]])  # fmt: skip
+        return [Step(words, other=True)]
+    steps = [inner(r) for _ in range(r.randint(1, 4))]
+    others = [Step(s.arguments, s.compare, other=True) for s in steps]
+    return [Step([b"MULTI"], other=True), *others, Step([b"EXEC"], replies_of(steps), other=True)]
+
+
+def transaction(r):
+    """WATCH, changes by this client and a second one, MULTI, commands, an end; as a rule all keys in one slot."""
+    r.tagged = r.random() < 0.85
+    steps, queued = [], []
+    if r.random() < 0.2:
+        steps.append(Step([b"SET", key(r), b"past", b"PXAT", b"1"]))
+    for _ in range(r.choice([0, 0, 1, 1, 2])):
+        steps.append(Step([case(r, "WATCH"), *keys(r)]))
+        for _ in range(r.choice([0, 0, 1, 2])):
+            steps += from_other(r) if r.random() < 0.7 else [inner(r)]
+    if r.random() < 0.07:
+        steps.append(Step([case(r, "UNWATCH")]))
+    steps.append(Step([case(r, "MULTI")]))
+    for _ in range(r.choice([0, 1, 1, 2, 3, 5, 8, 20])):
+        pick = r.random()
+        if pick < 0.03:
+            steps.append(Step([case(r, r.choice(["MULTI", "WATCH"])), *r.choice([[], [key(r)]])]))
+        elif pick < 0.06:
+            steps += from_other(r)
+        else:
+            step = inner(r) if pick < 0.95 else Step([case(r, "UNWATCH")])
+            steps.append(step)
+            queued.append(step)
+    if r.random() < 0.95:
+        end = r.choices([["EXEC"], ["DISCARD"], ["RESET"], ["EXEC", "x"], ["DISCARD", "x"], ["SHUTDOWN", "BOGUS"]], [85, 7, 2, 2, 2, 2])[0]
+        steps.append(Step([case(r, end[0]), *end[1:]], replies_of(queued) if end == ["EXEC"] else None))
+        if end != ["EXEC"]:
+            steps.append(Step([b"EXEC"], replies_of(queued)))
+    r.tagged = False
+    return steps
+
+
+def expires_watched(r):
+    """A watched key that is past its time at EXEC; far enough ahead that both servers see it alive at WATCH."""
+    k = key(r)
+    return [Step([b"SET", k, b"v", b"PX", b"150"], alone=True), Step([b"WATCH", k], alone=True, wait=0.155), *[Step([b"GET", k])] * r.randint(0, 1), Step([b"MULTI"]), Step([b"PING"]), Step([b"EXEC"])]
 
 
 # Weight and generator of every command.
@@ -347,6 +424,9 @@ TABLE = [
     (1.5, unknown),
     (2, wrong_arity),
     (0.3, expires_now),
+    (5, transaction),
+    (0.02, expires_watched),
+    (0.7, lambda r: Step([case(r, r.choice(["EXEC", "DISCARD", "UNWATCH", "EXEC"])), *r.choice([[], [], [], [b"x"]])], replies_of([]))),
 ]
 WEIGHTS = [weight for weight, _ in TABLE]
 GENERATORS = [generator for _, generator in TABLE]
@@ -360,6 +440,8 @@ def fill_wide(r):
 def draw(r):
     """The next command, and before one that counts keys a look at every key."""
     step = r.choices(GENERATORS, WEIGHTS)[0](r)
+    if isinstance(step, list):
+        return step
     if step.alone and not step.ends and not step.wait:
         return [Step([b"EXISTS", k]) for k in ALL_KEYS] + [Step([b"EXISTS", *WIDE])] * r.wide + [step]
     return [step]
