@@ -6,6 +6,37 @@ import Transcript
 
 @testable import Engine
 
+extension Rig {
+  fileprivate func expectWatches(
+    _ count: Int, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let found = [engine.watches.count, engine.listeners]
+    #expect(found == [count, count], sourceLocation: sourceLocation)
+  }
+
+  fileprivate func expectOutput(
+    _ isThere: Bool, of client: ClientID, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let found = engine.hasOutput(client)
+    #expect(found == isThere, sourceLocation: sourceLocation)
+  }
+
+  fileprivate mutating func expectReplies(
+    _ wanted: String, to client: ClientID, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let found = shownReplies(to: client)
+    #expect(found == wanted, sourceLocation: sourceLocation)
+  }
+
+  fileprivate func expectNoTransaction(
+    of client: ClientID, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let isNone = engine.sessions[client.index].transaction == nil
+    let mode = engine.sessions[client.index].mode.rawValue
+    #expect(isNone && mode == 0, sourceLocation: sourceLocation)
+  }
+}
+
 /// MULTI, EXEC and WATCH: what clients see, what is left behind, and what slots on the move do to them.
 @Suite struct TransactionTests {
   let foreign = Tag.in(8192..<16384)
@@ -35,7 +66,7 @@ import Transcript
       RESET               => +RESET
       EXEC                => -ERR EXEC without MULTI
       """)
-    #expect(rig.engine.listeners == 0)
+    rig.expectWatches(0)
     let incr = rig.engine.statistics.commands[Int(CommandID.incr.rawValue)]
     #expect(incr.calls == 1 && incr.rejected == 0)
     let exec = rig.engine.statistics.commands[Int(CommandID.exec.rawValue)]
@@ -96,8 +127,8 @@ import Transcript
       rig.expect("SET k v => +OK\nWATCH k {k}absent => +OK")
       _ = rig.ask(change, from: other)
       rig.expect("MULTI => +OK\nPING => +QUEUED")
-      #expect(rig.ask("EXEC", from: client) == (isConflict ? "nil" : "[+PONG]"), "\(change)")
-      #expect(rig.engine.listeners == 0 && rig.engine.watches.count == 0)
+      rig.expect("EXEC => \(isConflict ? "nil" : "[+PONG]")", from: client)
+      rig.expectWatches(0)
     }
     // What was absent and is absent has not changed.
     for (change, isConflict) in [
@@ -106,7 +137,7 @@ import Transcript
       rig.expect("FLUSHALL => +OK\nSET {a}b v => +OK\nWATCH a => +OK")
       _ = rig.ask(change, from: other)
       rig.expect("MULTI => +OK\nPING => +QUEUED")
-      #expect(rig.ask("EXEC", from: client) == (isConflict ? "nil" : "[+PONG]"), "\(change)")
+      rig.expect("EXEC => \(isConflict ? "nil" : "[+PONG]")", from: client)
     }
     // The client's own changes count, and those before UNWATCH don't.
     rig.expect(
@@ -126,7 +157,7 @@ import Transcript
       MULTI   => +OK
       EXEC    => nil
       """)
-    #expect(rig.engine.listeners == 0)
+    rig.expectWatches(0)
   }
 
   @Test func expiry() throws {
@@ -140,9 +171,10 @@ import Transcript
       if look == "!" {
         rig.engine.tick()
         while rig.housekeep() {}
-        #expect(rig.engine.keyCount == 0)
+        let left = rig.engine.keyCount
+        #expect(left == 0)
       } else if !look.isEmpty {
-        #expect(rig.ask(look, from: other) == "nil")
+        rig.expect("\(look) => nil", from: other)
       }
       rig.expect("MULTI => +OK\nPING => +QUEUED\nEXEC => nil")
     }
@@ -151,7 +183,7 @@ import Transcript
     rig.expect("SET k v PX 10 => +OK")
     rig.setTime(1010)
     rig.expect("WATCH k => +OK\nDEL k => :0\nMULTI => +OK\nPING => +QUEUED\nEXEC => [+PONG]")
-    #expect(rig.engine.listeners == 0)
+    rig.expectWatches(0)
   }
 
   @Test func manyWatchersOfManyKeys() throws {
@@ -160,27 +192,28 @@ import Transcript
     for _ in 0..<20 { clients.append(try rig.connect(to: 0)) }
     for (i, client) in clients.enumerated() {
       let keys = (0..<20).filter { $0 % (i + 1) == 0 }.map { "{t}\($0)" }
-      #expect(rig.ask("WATCH " + keys.joined(separator: " "), from: client) == "+OK")
-      #expect(rig.ask("WATCH {t}0", from: client) == "+OK")
+      rig.expect("WATCH \(keys.joined(separator: " ")) => +OK", from: client)
+      rig.expect("WATCH {t}0 => +OK", from: client)
     }
     let expected = (1...20).map { (19 / $0) + 1 }.reduce(0, +)
-    #expect(rig.engine.watches.count == expected && rig.engine.listeners == expected)
+    rig.expectWatches(expected)
     // One leaves, one is reset; a change tells those that watch, and nobody else.
     rig.engine.disconnect(clients[3])
-    #expect(rig.ask("RESET", from: clients[4]) == "+RESET")
+    rig.expect("RESET => +RESET", from: clients[4])
     rig.expect("SET {t}6 v => +OK")
     for (i, client) in clients.enumerated() where i != 3 {
-      #expect(rig.ask("MULTI", from: client) == "+OK")
-      #expect(rig.ask("EXEC", from: client) == (6 % (i + 1) == 0 && i != 4 ? "nil" : "[]"))
+      rig.expect("MULTI => +OK", from: client)
+      rig.expect("EXEC => \(6 % (i + 1) == 0 && i != 4 ? "nil" : "[]")", from: client)
     }
-    #expect(rig.engine.watches.count == 0 && rig.engine.listeners == 0)
+    rig.expectWatches(0)
   }
 
   /// The library's own way to write has watchers too.
   @Test func typedWrites() throws {
     var rig = try Rig()
     rig.expect("WATCH k => +OK")
-    #expect(rig.engine.typedSet(Array("k".utf8).span.bytes, Array("v".utf8).span.bytes))
+    let isStored = rig.engine.typedSet(Array("k".utf8).span.bytes, Array("v".utf8).span.bytes)
+    #expect(isStored)
     rig.expect("MULTI => +OK\nEXEC => nil")
   }
 
@@ -190,7 +223,8 @@ import Transcript
       line.split(separator: " ").first { $0.hasPrefix(name + "=") }.map(String.init)
     }
     rig.expect("WATCH k => +OK\nSET k v => +OK")
-    #expect(field(rig.ask("CLIENT INFO", from: rig.client), "flags") == "flags=d")
+    let outside = rig.ask("CLIENT INFO", from: rig.client)
+    #expect(field(outside, "flags") == "flags=d")
     rig.expect("UNWATCH => +OK\nREADONLY => +OK\nMULTI => +OK\nPING => +QUEUED")
     rig.expect("CLIENT INFO => +QUEUED")
     let info = rig.ask("EXEC", from: rig.client)
@@ -205,13 +239,13 @@ import Transcript
     let index = rig.client.index
     for end in ["EXEC", "DISCARD", "RESET", "EXEC x"] {
       rig.expect("WATCH k => +OK\nMULTI => +OK")
-      #expect(rig.engine.sessions[index].transaction != nil)
+      let isThere = rig.engine.sessions[index].transaction != nil
+      #expect(isThere)
       _ = rig.ask(end, from: rig.client)
-      #expect(rig.engine.sessions[index].transaction == nil)
-      #expect(rig.engine.sessions[index].mode.isEmpty)
+      rig.expectNoTransaction(of: rig.client)
     }
     rig.expect("WATCH k => +OK\nUNWATCH => +OK")
-    #expect(rig.engine.sessions[index].transaction == nil)
+    rig.expectNoTransaction(of: rig.client)
   }
 
   /// A queue is bounded by client-query-buffer-limit, what takes little on the wire too.
@@ -236,7 +270,7 @@ import Transcript
     }
     #expect(watched > 1000 && watched < 2100)
     rig.engine.disconnect(watcher)
-    #expect(rig.engine.watches.count == 0 && rig.engine.listeners == 0)
+    rig.expectWatches(0)
   }
 
   /// Bulks that were received into their own allocation wait in the queue as they are.
@@ -251,7 +285,7 @@ import Transcript
       rig.send(Array(bytes[offset..<end]), from: rig.client)
       offset = end
     }
-    #expect(rig.shownReplies(to: rig.client) == "+QUEUED")
+    rig.expectReplies("+QUEUED", to: rig.client)
     rig.expect("STRLEN k => +QUEUED\nEXEC => [+OK, +OK, :100000]\nSTRLEN k => :100000")
   }
 
@@ -263,23 +297,23 @@ import Transcript
       request("MULTI") + request("CONFIG", "SET", "hz", "33") + request("CONFIG", "GET", "hz")
         + request("CONFIG", "SET", "hz", "x") + request("CONFIG", "SET", "timeout", "9")
         + request("CONFIG", "RESETSTAT"), from: client)
-    #expect(rig.shownReplies(to: client).hasPrefix("+OK +QUEUED"))
+    rig.expectReplies("+OK +QUEUED +QUEUED +QUEUED +QUEUED +QUEUED", to: client)
     rig.send(request("EXEC") + request("PING", "behind"), from: client)
-    #expect(!rig.engine.hasOutput(client))
+    rig.expectOutput(false, of: client)
     let pending = rig.engine.takeControlRequests()
     #expect(pending.count == 2)
     for (number, one) in pending.enumerated() {
       rig.post(.control(one.request, number: UInt64(number + 1)))
       rig.post(.completed(one))
-      #expect(!rig.engine.hasOutput(client))
+      rig.expectOutput(false, of: client)
       rig.engine.drainMailbox()
     }
-    #expect(rig.engine.hasOutput(client))
+    rig.expectOutput(true, of: client)
     let replies = rig.shownReplies(to: client)
     #expect(replies.hasPrefix(#"[+OK, ["hz", "33"], -ERR CONFIG SET failed"#))
     #expect(replies.hasSuffix(#", +OK, +OK] "behind""#))
     rig.expect("CONFIG GET hz => [\"hz\", \"33\"]")
-    #expect(rig.engine.sessions[client.index].transaction == nil)
+    rig.expectNoTransaction(of: client)
   }
 
   @Test func redirections() throws {
@@ -315,7 +349,7 @@ import Transcript
     // It is back at once: too late.
     rig.expect("MULTI => +OK\nSET \(local) 1 => +QUEUED\nEXEC => nil\nMULTI => +OK\nEXEC => []")
     rig.expect("MULTI => +OK\nPING => +QUEUED\nEXEC => [+PONG]", from: other)
-    #expect(rig.engine.listeners == 0)
+    rig.expectWatches(0)
   }
 
   /// ASKING before MULTI is for all of it; EXEC decides by the keys of all its commands together.
