@@ -32,11 +32,13 @@ public struct CommandFlags: OptionSet, Sendable {
   public static let asking = CommandFlags(rawValue: 1 << 11)
   /// Names keys also where only its options tell.
   public static let movableKeys = CommandFlags(rawValue: 1 << 12)
+  /// Not shown in the slow log; what it runs is.
+  public static let skipSlowLog = CommandFlags(rawValue: 1 << 13)
 
   /// Redis's names of the flags, by bit.
   static let names = [
     "write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_auth",
-    "no_multi", "allow_busy", "asking", "movablekeys",
+    "no_multi", "allow_busy", "asking", "movablekeys", "skip_slowlog",
   ]
 
   /// The names of the flags in this set, in Redis's order.
@@ -79,11 +81,13 @@ public struct CommandCategories: OptionSet, Sendable {
   public static let sortedSet = CommandCategories(rawValue: 1 << 11)
   /// Commands on lists.
   public static let list = CommandCategories(rawValue: 1 << 12)
+  /// Commands about transactions.
+  public static let transaction = CommandCategories(rawValue: 1 << 13)
 
   /// Redis's names of the categories, by bit.
   static let names = [
     "keyspace", "read", "write", "string", "bitmap", "admin", "fast", "slow", "dangerous",
-    "connection", "set", "sortedset", "list",
+    "connection", "set", "sortedset", "list", "transaction",
   ]
 
   /// The names of the categories in this set, in Redis's order, without `@`.
@@ -208,7 +212,7 @@ public enum ReplyMerge: Sendable {
 
 /// Redis's groups of commands.
 public enum CommandGroup: String, Sendable {
-  case string, generic, connection, server, cluster, bitmap
+  case string, generic, connection, server, cluster, bitmap, transactions
 }
 
 /// Everything that is known of one command or subcommand. One line of `CommandTable.all`.

@@ -16,4 +16,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case setbit, getbit, bitcount, bitpos, bitop, bitfield, bitfieldRO
   case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch,
     dump, restore, restoreAsking, sort, sortReadOnly, wait, waitaof
+  case multi, exec, discard, watch, unwatch
 }

@@ -84,6 +84,7 @@ struct HotCommand {
     if command.id == .sort { lastKey = Self.storedKey }
     if case .allShards = command.router { attention.insert(.wholeKeyspace) }
     if command.id == .info { attention.remove(.wholeKeyspace) }
+    if command.flags.contains(.noMulti) { attention.insert(.notInMulti) }
   }
 
   /// In `lastKey`: the only other key is the one that SORT stores to.
@@ -99,5 +100,7 @@ struct HotCommand {
     static let wholeKeyspace = Attention(rawValue: 8)
     /// Runs as if ASKING had been sent before it.
     static let asking = Attention(rawValue: 16)
+    /// Refused in MULTI.
+    static let notInMulti = Attention(rawValue: 32)
   }
 }

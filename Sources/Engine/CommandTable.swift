@@ -6,7 +6,7 @@ public enum CommandTable {
   /// Every command, at the index that its id says (a test holds it).
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
-    + moreStringCommands + bitmapCommands + keyCommands
+    + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -412,5 +412,24 @@ public enum CommandTable {
       .waitaof, "waitaof", 4, [.noscript], [.connection],
       tips: ["request_policy:all_shards", "response_policy:agg_min"], .generic, since: "7.2.0",
       "O(1)"),
+  ]
+
+  private static let transactionCommands: [Command] = [
+    Command(
+      .multi, "multi", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      .transactions, since: "1.2.0", "O(1)"),
+    Command(
+      .exec, "exec", 1, [.noscript, .loading, .stale, .skipSlowLog], [.transaction],
+      .transactions, since: "1.2.0", "Depends on commands in the transaction"),
+    Command(
+      .discard, "discard", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      .transactions, since: "2.0.0", "O(N), when N is the number of queued commands"),
+    Command(
+      .watch, "watch", -2, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      keys: .all([.readOnly]), router: .byKey, .transactions, since: "2.2.0",
+      "O(1) for every key."),
+    Command(
+      .unwatch, "unwatch", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
+      .transactions, since: "2.2.0", "O(1)"),
   ]
 }

@@ -29,6 +29,7 @@ extension Engine {
 
   /// The client is gone: its session ends, its memory is given back. Nothing of its output may be lent to anyone any more.
   public mutating func disconnect(_ client: ClientID) {
+    if sessions[client.index].transaction != nil { unwatch(client.index) }
     var session = sessions.remove(client.index)
     session.output.removeAll(pool: &reply.pool)
     clientCounts[session.shard >= 0 ? Int(session.shard) : shards.count] -= 1
@@ -116,7 +117,7 @@ extension Engine {
   mutating func list(_ index: Int32) {
     let wish = sessions[index].wish
     if wish.contains(.listed) { return }
-    let hasOutput = !sessions[index].output.isEmpty && !wish.contains(.sending)
+    let hasOutput = !sessions[index].output.isEmpty && wish.isDisjoint(with: [.sending, .held])
     let isPaused = sessions[index].mode.contains(.outputFull)
     if hasOutput || isPaused != wish.contains(.paused) || wish.contains(.close)
       || wish.contains(.direct)
@@ -177,7 +178,7 @@ extension Engine {
   @inline(__always)
   public func hasOutput(_ client: ClientID) -> Bool {
     !sessions[client.index].output.isEmpty
-      && sessions[client.index].wish.isDisjoint(with: [.sending, .broken])
+      && sessions[client.index].wish.isDisjoint(with: [.sending, .broken, .held])
   }
 
   /// Lends the replies that go out next. They stay where they are until `sent` says how many have left.

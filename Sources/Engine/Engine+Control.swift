@@ -5,7 +5,15 @@ internal import Storage
 
 extension Engine {
   /// Sends a change of the whole process on its way; the client waits, and nothing of it runs meanwhile.
+  ///
+  /// In EXEC the others of its queue are run first: `OK` is written in its place, and the whole reply is held until it is true. What is
+  /// set can be read at once, but only here.
   mutating func park(for request: ControlRequest) {
+    if isInTransaction, let transaction = sessions[current].transaction {
+      transaction.add(request)
+      if case .configure(let changes) = request { configure(changes) }
+      return reply.ok()
+    }
     sessions[current].mode.insert(.parked)
     controlRequests.append(
       PendingControl(
@@ -35,15 +43,7 @@ extension Engine {
   mutating func apply(_ request: ControlRequest, number: UInt64) {
     switch request {
     case .configure(let changes):
-      for change in changes {
-        // Checked by the worker that took the command, against the same table.
-        var changed = settings
-        do throws(SettingError) { try changed.set(change.name, to: change.value) } catch {
-          continue
-        }
-        settings = changed
-      }
-      applySettings()
+      configure(changes)
     case .resetStatistics:
       statistics = Statistics()
       statistics.sampledAt = now
@@ -51,6 +51,16 @@ extension Engine {
       isDraining = true
     }
     appliedControls.append((number, request))
+  }
+
+  private mutating func configure(_ changes: [(name: String, value: String)]) {
+    for change in changes {
+      // Checked by the worker that took the command, against the same table.
+      var changed = settings
+      do throws(SettingError) { try changed.set(change.name, to: change.value) } catch { continue }
+      settings = changed
+    }
+    applySettings()
   }
 
   /// All workers have applied a client's request: it is answered, and what it sent meanwhile is run.
@@ -63,6 +73,15 @@ extension Engine {
       completedWhileBusy.append(pending)
       return
     }
+    if let transaction = sessions[index].transaction, transaction.controlsUnderWay > 0 {
+      // EXEC has written its reply already; with the last of its changes in force it may leave.
+      transaction.controlsUnderWay -= 1
+      if transaction.controlsUnderWay > 0 { return }
+      sessions[index].transaction = nil
+      sessions[index].wish.remove(.held)
+      sessions[index].mode.remove(.parked)
+      return goOn(index)
+    }
     sessions[index].mode.remove(.parked)
     swap(&reply.queue, &sessions[index].output)
     reply.ok()
@@ -71,6 +90,11 @@ extension Engine {
       reply.hasFailed = false
       abandon(index)
     }
+    goOn(index)
+  }
+
+  /// Runs what a client has sent while it waited.
+  private mutating func goOn(_ index: Int32) {
     runKept(index)
     wantLarge(index)
     list(index)

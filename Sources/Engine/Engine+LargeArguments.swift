@@ -122,6 +122,9 @@ final class HeldBulk {
     return expected - arrived
   }
 
+  /// How many bytes are there.
+  var byteCount: Int { value?.byteCount ?? 0 }
+
   func append(_ bytes: RawSpan) throws(OutOfMemory) { try value?.append(bytes) }
 
   func filled(_ byteCount: Int) { value?.filled(byteCount) }

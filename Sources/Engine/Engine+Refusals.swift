@@ -87,6 +87,8 @@ extension Engine {
       fail(
         bytes: Array("ERR unknown subcommand '".utf8) + Self.shown(call[1], 128)
           + Array("'. Try \(container) HELP.".utf8))
+    case .arity where call.id == .exec:
+      failExec("wrong number of arguments for 'exec' command")
     case .arity:
       let name = CommandTable.all[Int(call.id.rawValue)].name
       fail(text: "ERR wrong number of arguments for '\(name)' command")

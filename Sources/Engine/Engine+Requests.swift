@@ -174,16 +174,18 @@ extension Engine {
     }
   }
 
-  /// A command that does not run, and what is counted of it: as with Redis neither time nor a command processed, and nothing at all
+  /// A command that does not run now, and what is counted of it: as with Redis neither time nor a command processed, and nothing at all
   /// of a name that is unknown.
   @inline(never)
   private mutating func reject(_ call: Call, _ problem: Plan.Problem) {
     if problem != .none {
       refuse(call, problem)
-      sessions[current].mode.remove(.asking)
+      if !sessions[current].mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     }
+    if hasFailed { abortTransaction() }
     if problem == .none || problem == .arity {
-      statistics.commands[Int(call.id.rawValue)].rejected &+= 1
+      // Neither run nor failed: it was queued.
+      if hasFailed { statistics.commands[Int(call.id.rawValue)].rejected &+= 1 }
       sessions[current].lastCommand = call.id
     }
     lastNanoseconds = clock.nanoseconds()
@@ -210,15 +212,14 @@ extension Engine {
     {
       fail("ERR This command concerns a whole shard; connect to a shard's own port")
       return false
-    } else if !sessions[current].mode.isEmpty, call.id != .asking {
-      sessions[current].mode.remove(.asking)
+    } else if !sessions[current].mode.isEmpty {
+      return admitsInMode(call, known)
     }
     return true
   }
 
-  /// The place where changes are told to whoever listens (DESIGN §6). Nobody can listen yet: watching, tracking, notifications and the
+  /// The place where changes are told to whoever listens (DESIGN §6): so far the watchers of keys. Tracking, notifications and the
   /// change log come with their commands, and every write already passes here.
-  private mutating func log(_ call: Call, _ effect: Effect) {
-    precondition(listeners == 0, "a listener without a log")
-  }
+  @inline(never)
+  mutating func log(_ call: Call, _ effect: Effect) { touchKeys(of: call) }
 }

@@ -14,18 +14,38 @@ struct OpenSlot {
   var state: SlotState
 }
 
+/// How many of some keys are here.
+struct KeyTally {
+  var here = 0
+  var gone = 0
+  /// Whether there are two different ones.
+  var differ = false
+
+  /// On which side of a migration they are together.
+  var side: KeySide {
+    if gone == 0 { return .here }
+    if !differ { return .oneGone }
+    return here == 0 ? .allGone : .someGone
+  }
+}
+
 extension Engine {
   /// Whether a command with keys is served here and now; if not, it has been answered with the redirection or error that is due.
   @inline(never)
   mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
+    guard isSlotHere(call, known) else { return false }
+    return sessions[current].mode.contains(.multi) ? admitsInMulti(call, known) : true
+  }
+
+  private mutating func isSlotHere(_ call: Call, _ known: HotCommand) -> Bool {
     let shard = sessions[current].shard
     let mode = sessions[current].mode
     let asking = mode.contains(.asking) || known.attention.contains(.asking)
-    // It is for this command, whatever becomes of it.
-    if mode.contains(.asking) { sessions[current].mode.remove(.asking) }
+    // It is for this command, whatever becomes of it, or for a whole MULTI.
+    if mode.contains(.asking), !mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     if known.lastKey != known.firstKey {
       // Keys of two slots in one command: CROSSSLOT, before anything else.
-      var (i, last) = otherKeys(call, known)
+      var (i, last) = otherKeys(call.arguments, known)
       while i <= last {
         if HashSlot.of(call[i]).index != call.slot {
           fail(line: ErrorReply.crossSlot)
@@ -38,25 +58,30 @@ extension Engine {
     // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
     if decide(call, known, shard, asking: asking) == .serve { return true }
     drainMailbox()
-    switch decide(call, known, shard, asking: asking) {
-    case .serve: return true
-    case .moved:
-      fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
-    case .ask(let target):
-      fail(line: map.ask(HashSlot(UInt16(call.slot)), of: target))
-    case .tryAgain: fail(line: ErrorReply.tryAgain)
-    case .clusterDown: fail(line: ErrorReply.clusterDown)
-    }
+    let verdict = decide(call, known, shard, asking: asking)
+    if verdict == .serve { return true }
+    answer(verdict, call.slot)
     return false
   }
 
+  /// Answers the redirection or error that is due for keys of a slot.
+  mutating func answer(_ verdict: Verdict, _ slot: Int) {
+    switch verdict {
+    case .serve: break
+    case .moved: fail(line: map.redirect(for: HashSlot(UInt16(slot))))
+    case .ask(let target): fail(line: map.ask(HashSlot(UInt16(slot)), of: target))
+    case .tryAgain: fail(line: ErrorReply.tryAgain)
+    case .clusterDown: fail(line: ErrorReply.clusterDown)
+    }
+  }
+
   /// The indices between which a command's keys but the first lie, a step apart.
-  private func otherKeys(_ call: Call, _ known: HotCommand) -> (next: Int, last: Int) {
+  private func otherKeys(_ arguments: Arguments, _ known: HotCommand) -> (next: Int, last: Int) {
     if known.lastKey == HotCommand.storedKey {
-      let destination = Self.sortDestination(call.arguments)
+      let destination = Self.sortDestination(arguments)
       return destination == 0 ? (1, 0) : (destination, destination)
     }
-    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
+    let last = known.lastKey < 0 ? arguments.count + Int(known.lastKey) : Int(known.lastKey)
     return (Int(known.firstKey) + Int(known.step), last)
   }
 
@@ -79,26 +104,30 @@ extension Engine {
 
   /// On which side of a migration a command's keys are: by presence. The same key twice is one key.
   private func keySide(_ call: Call, _ known: HotCommand) -> KeySide {
-    let first = call[Int(known.firstKey)]
-    let isHere = keyspace.find(call.slot, call.hash, first) != nil
-    var here = isHere ? 1 : 0
-    var gone = isHere ? 0 : 1
-    var differ = false
-    var (i, last) = otherKeys(call, known)
+    var tally = KeyTally()
+    count(call.arguments, known, call.slot, first: call[Int(known.firstKey)], in: &tally)
+    return tally.side
+  }
+
+  /// Counts the keys of a command, all of that slot; `first` is the first of all that are counted together.
+  func count(
+    _ arguments: Arguments, _ known: HotCommand, _ slot: Int, first: RawSpan,
+    in tally: inout KeyTally
+  ) {
+    count(arguments[Int(known.firstKey)], slot, first: first, in: &tally)
+    var (i, last) = otherKeys(arguments, known)
     while i <= last {
-      let key = call[i]
-      if !key.equals(first) { differ = true }
-      if keyspace.find(call.slot, KeyHash(key, seed: hashSeed), key) != nil {
-        here += 1
-      } else {
-        gone += 1
-      }
+      count(arguments[i], slot, first: first, in: &tally)
       i += Int(known.step)
     }
-    if gone == 0 { return .here }
-    if !differ { return .oneGone }
-    return here == 0 ? .allGone : .someGone
   }
+
+  private func count(_ key: RawSpan, _ slot: Int, first: RawSpan, in tally: inout KeyTally) {
+    if !key.equals(first) { tally.differ = true }
+    if keyspace.find(slot, KeyHash(key, seed: hashSeed), key) != nil {
+      tally.here += 1
+    } else {
+      tally.
 
   /// Reads what others have sent: control requests, newer maps.
   public mutating func drainMailbox() {

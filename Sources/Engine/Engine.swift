@@ -103,10 +103,12 @@ public struct Engine: ~Copyable {
   var lastNanoseconds: UInt64 = 0
   /// Bits or-ed to a slot's owner before it is compared: not 0 while slots are open, so that no owner compares equal.
   var openSlotBits: Int32 = 0
-  /// How many take an interest in changes: the first of the two tests on the way of a command.
+  /// How many take an interest in changes: the first of the two tests on the way of a command. So far the watches.
   var listeners = 0
   /// Memory is at its limit: the second test.
   var isShortOfMemory = false
+  /// The queue of an EXEC is being run: nothing may come between its commands, nor wait.
+  var isInTransaction = false
   /// The current command has answered an error.
   var hasFailed = false
 
@@ -116,6 +118,8 @@ public struct Engine: ~Copyable {
   var map: ClusterMap
   let shards: [LocalShardInfo]
   var openSlots: [OpenSlot] = []
+  /// Who watches which keys.
+  var watches = Watches()
   var listedClients: [ClientID] = []
   var controlRequests: [PendingControl] = []
   /// Completed while another client was being served.

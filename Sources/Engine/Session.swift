@@ -31,6 +31,8 @@ struct Session: ~Copyable {
   /// Bulks of the arriving request that lie in allocations of their own, and how many bytes of them have arrived.
   var large: [HeldBulk] = []
   var largeByteCount = 0
+  /// What it has in MULTI or while it watches keys.
+  var transaction: Transaction? = nil
   /// Wishes that the server has to carry out.
   var wish: Wish = []
   /// Unix milliseconds of connection and of the last sign of life: bytes that came, or replies that the peer took.
@@ -67,7 +69,7 @@ struct Session: ~Copyable {
     lastActiveAt = now
   }
 
-  /// States in which a command is not simply run. Room for MULTI, subscriptions and blocking.
+  /// States in which a command is not simply run. Room for subscriptions and blocking.
   struct Mode: OptionSet {
     let rawValue: UInt16
     /// The next command may touch a slot that is being imported.
@@ -80,6 +82,8 @@ struct Session: ~Copyable {
     static let closing = Mode(rawValue: 8)
     /// More replies wait than the limit allows; nothing runs until some are sent.
     static let outputFull = Mode(rawValue: 16)
+    /// Commands are queued until EXEC.
+    static let multi = Mode(rawValue: 32)
     /// Any of these stops the session's commands.
     static let stopped: Mode = [.parked, .closing, .outputFull]
   }
@@ -101,5 +105,7 @@ struct Session: ~Copyable {
     static let ended = Wish(rawValue: 32)
     /// Nothing more can be sent, or is to be: the connection is closed at once.
     static let broken = Wish(rawValue: 64)
+    /// Its replies must not leave yet: the last one is of an EXEC whose changes are not in force everywhere.
+    static let held = Wish(rawValue: 128)
   }
 }

@@ -31,6 +31,7 @@ extension Engine {
           slot, hash, key, value, over: entry, expiry: .clear, clock: accessClock)
       }
     } catch { return false }
+    if listeners != 0 { touch(slot, hash, key) }
     return true
   }
 }

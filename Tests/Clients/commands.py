@@ -8,7 +8,7 @@ servers, milliseconds apart, cannot disagree about who is later; short ones appe
 import re
 
 from payloads import body, broken, footed
-from resp import request, value
+from resp import items, request, value
 
 # Keys: a small pool, so that commands meet each other's keys.
 KEYS = [b"k%d" % i for i in range(12)]
@@ -30,19 +30,19 @@ PATTERNS = [b"*", b"k*", b"k?", b"k[0-3]", b"k[^0-3]", b"{tag}*", b"\\*", b"*[",
 
 
 class Step:
-    """A command, how its two replies are compared, and whether it must be sent alone (`alone`), waits after its reply (`wait`, seconds), or ends the connection (`ends`)."""
+    """A command, how its two replies are compared, and whether it must be sent alone (`alone`), waits after its reply (`wait`, seconds), ends the connection (`ends`), or comes from a second client (`other`, alone)."""
 
-    __slots__ = ("arguments", "compare", "alone", "wait", "ends", "whole")
+    __slots__ = ("arguments", "compare", "alone", "wait", "ends", "whole", "other")
 
-    def __init__(self, arguments, compare=None, alone=False, wait=0.0, ends=False, whole=False):
+    def __init__(self, arguments, compare=None, alone=False, wait=0.0, ends=False, whole=False, other=False):
         self.arguments = [a if isinstance(a, bytes) else str(a).encode() for a in arguments]
-        self.compare, self.alone, self.wait, self.ends, self.whole = compare or exact, alone, wait, ends, whole
+        self.compare, self.alone, self.wait, self.ends, self.whole, self.other = compare or exact, alone or other, wait, ends, whole, other
 
     def __repr__(self):
         def show(a):
             return repr(a)[1:] if len(a) <= 60 else f"{a[:12]!r}[1:]…({len(a)} bytes)"
 
-        return " ".join(show(a) for a in self.arguments)
+        return ("(other client) " if self.other else "") + " ".join(show(a) for a in self.arguments)
 
 
 # Comparisons: (redis's reply, Tern's reply) → equal enough? A name is what a report shows.
@@ -106,7 +106,7 @@ def client_info(a, b):
         return a == b
     fields = lambda reply: dict(f.split(b"=", 1) for f in value(reply).split())
     left, right = fields(a), fields(b)
-    return a[:1] == b[:1] and all(left[f] == right.get(f) for f in (b"name", b"db", b"sub", b"psub", b"multi", b"user", b"resp", b"cmd"))
+    return a[:1] == b[:1] and all(left[f] == right.get(f) for f in (b"name", b"flags", b"db", b"sub", b"psub", b"multi", b"user", b"resp", b"cmd"))
 
 
 def command_info(a, b):
@@ -118,6 +118,22 @@ def command_info(a, b):
         return [c and (c[0], c[1], sorted(c[2]), c[3:6], sorted(c[6])) for c in value(reply)]
 
     return facts(a) == facts(b)
+
+
+def replies_of(steps):
+    """EXEC's array: each reply is compared as its command's would be outside. Where more was queued than the caller knows of, the kinds."""
+
+    def compare(a, b):
+        if a[:1] != b"*" or b[:1] != b"*":
+            return False
+        left, right = items(a), items(b)
+        if len(left) != len(right):
+            return False
+        if len(left) != len(steps):
+            return all(x[:1] == y[:1] for x, y in zip(left, right))
+        return all(x == y or s.compare(x, y) or masked(x) == masked(y) for s, x, y in zip(steps, left, right))
+
+    return compare
 
 
 # Generators: each is given a random source (its `wide` says whether the round is) and draws one command, valid or not.
@@ -136,6 +152,8 @@ def case(r, word):
 
 
 def key(r):
+    if r.tagged:
+        return r.choice(TAGGED)
     if r.wide and r.random() < 0.5:
         return r.choice(WIDE)
     pick = r.random()
@@ -145,6 +163,8 @@ def key(r):
 def keys(r, most=6):
     """Several keys: of one slot, one key repeated, or of any slots."""
     count, pick = r.randint(1, most), r.random()
+    if r.tagged:
+        return [r.choice(TAGGED) for _ in range(count)]
     if r.wide and pick < 0.3:
         return r.sample(WIDE, count * 10)
     if pick < 0.7:
@@ -270,14 +290,14 @@ def client_step(r):
 
 
 KEY_NAMES = ["expireat", "pexpireat", "expiretime", "pexpiretime", "copy", "rename", "renamenx", "move", "touch", "keys", "dump", "restore", "restore-asking", "sort", "sort_ro", "wait"]
-NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time", "setnx", "setex", "psetex", "getset", "getdel", "getex", "msetnx", "getrange", "setrange", "substr", "incrbyfloat", "lcs", "setbit", "getbit", "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro", *KEY_NAMES]  # fmt: skip
+NAMES = ["get", "set", "mget", "mset", "incr", "decr", "incrby", "decrby", "append", "strlen", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl", "pttl", "persist", "scan", "dbsize", "randomkey", "flushall", "flushdb", "ping", "echo", "hello", "select", "quit", "reset", "time", "setnx", "setex", "psetex", "getset", "getdel", "getex", "msetnx", "getrange", "setrange", "substr", "incrbyfloat", "lcs", "setbit", "getbit", "bitcount", "bitpos", "bitop", "bitfield", "bitfield_ro", *KEY_NAMES, "multi", "exec", "discard", "watch", "unwatch"]  # fmt: skip
 
 
 def command_step(r):
     return r.choice([
         lambda: Step([case(r, "COMMAND"), case(r, "COUNT")], same_kind),
         lambda: Step([case(r, "COMMAND"), case(r, "INFO"), *r.choices(NAMES + KEY_NAMES + ["nosuchcommand", "GET", ""], k=r.randint(1, 4))], command_info),
-        lambda: Step([case(r, "COMMAND"), case(r, "GETKEYS"), *r.choice([["GET", "a"], ["MSET", "a", "1", "b", "2"], ["MSET", "a"], ["DEL", "a", "b", "a"], ["PING"], ["nosuch", "a"], ["GET"], ["SET", "k", "v", "EX", "1"], ["mget", "x", "y"], ["SCAN", "0"], ["COPY", "a", "b", "REPLACE"], ["SORT", "a", "BY", "x", "STORE", "b"], ["SORT", "a", "LIMIT", "0", "1", "STORE", "b", "STORE", "c"], ["SORT_RO", "a", "STORE", "b"], ["RESTORE", "a", "0", "x"], ["OBJECT", "FREQ", "a"], ["TOUCH", "a", "b"]])]),
+        lambda: Step([case(r, "COMMAND"), case(r, "GETKEYS"), *r.choice([["GET", "a"], ["MSET", "a", "1", "b", "2"], ["MSET", "a"], ["DEL", "a", "b", "a"], ["PING"], ["nosuch", "a"], ["GET"], ["SET", "k", "v", "EX", "1"], ["mget", "x", "y"], ["SCAN", "0"], ["COPY", "a", "b", "REPLACE"], ["SORT", "a", "BY", "x", "STORE", "b"], ["SORT", "a", "LIMIT", "0", "1", "STORE", "b", "STORE", "c"], ["SORT_RO", "a", "STORE", "b"], ["RESTORE", "a", "0", "x"], ["OBJECT", "FREQ", "a"], ["TOUCH", "a", "b"], ["WATCH", "a", "b"]])]),
         lambda: Step([b"COMMAND", r.choice([b"BOGUS", b"COUNT", b"GETKEYS"]), *[b"x"] * r.randint(0, 2)], same_kind),
     ])()  # fmt: skip
 
@@ -463,6 +483,63 @@ def wait_step(r):
     return Step([case(r, "WAIT"), *r.choice([[b"0", b"0"], [b"0", b"100"], [b"-1", b"0"], [b"1", b"1"], [b"2", b"5"], [b"x", b"1"], [b"1", b"x"], [b"0", b"-1"], [b"1", b"-5"], [b"0", b"9223372036854775808"], [b"", b""]])])
 
 
+def inner(r):
+    """A command that may stand anywhere, also in a transaction."""
+    while True:
+        step = r.choices(GENERATORS, WEIGHTS)[0](r)
+        if not isinstance(step, list) and not step.alone:
+            return step
+
+
+def from_other(r):
+    """A command, as a rule one that writes, from a second client; sometimes a transaction of its own."""
+    if r.random() < 0.8:
+        k = key(r)
+        words = r.choice([["SET", k, some_value(r)], ["SET", k, b"v", "PXAT", 1], ["DEL", *keys(r)], ["MSET", *pairs(r)], ["GET", k], ["INCR", k], ["APPEND", k, b""], ["EXPIRE", k, 1000], ["PEXPIRE", k, -1], ["PERSIST", k], ["FLUSHALL"], ["SET", k, b"v", "NX"], ["SET", k, b"v", "XX"], ["EXPIRE", k, 1, "XX"], ["UNLINK", k, k]])  # fmt: skip
+        return [Step(words, other=True)]
+    steps = [inner(r) for _ in range(r.randint(1, 4))]
+    others = [Step(s.arguments, s.compare, other=True) for s in steps]
+    return [Step([b"MULTI"], other=True), *others, Step([b"EXEC"], replies_of(steps), other=True)]
+
+
+def transaction(r):
+    """WATCH, changes by this client and a second one, MULTI, commands, an end; as a rule all keys in one slot."""
+    r.tagged = r.random() < 0.85
+    steps, queued = [], []
+    if r.random() < 0.2:
+        steps.append(Step([b"SET", key(r), b"past", b"PXAT", b"1"]))
+    for _ in range(r.choice([0, 0, 1, 1, 2])):
+        steps.append(Step([case(r, "WATCH"), *keys(r)]))
+        for _ in range(r.choice([0, 0, 1, 2])):
+            steps += from_other(r) if r.random() < 0.7 else [inner(r)]
+    if r.random() < 0.07:
+        steps.append(Step([case(r, "UNWATCH")]))
+    steps.append(Step([case(r, "MULTI")]))
+    for _ in range(r.choice([0, 1, 1, 2, 3, 5, 8, 20])):
+        pick = r.random()
+        if pick < 0.03:
+            steps.append(Step([case(r, r.choice(["MULTI", "WATCH"])), *r.choice([[], [key(r)]])]))
+        elif pick < 0.06:
+            steps += from_other(r)
+        else:
+            step = inner(r) if pick < 0.95 else Step([case(r, "UNWATCH")])
+            steps.append(step)
+            queued.append(step)
+    if r.random() < 0.95:
+        end = r.choices([["EXEC"], ["DISCARD"], ["RESET"], ["EXEC", "x"], ["DISCARD", "x"], ["SHUTDOWN", "BOGUS"]], [85, 7, 2, 2, 2, 2])[0]
+        steps.append(Step([case(r, end[0]), *end[1:]], replies_of(queued) if end == ["EXEC"] else None))
+        if end != ["EXEC"]:
+            steps.append(Step([b"EXEC"], replies_of(queued)))
+    r.tagged = False
+    return steps
+
+
+def expires_watched(r):
+    """A watched key that is past its time at EXEC; far enough ahead that both servers see it alive at WATCH."""
+    k = key(r)
+    return [Step([b"SET", k, b"v", b"PX", b"150"], alone=True), Step([b"WATCH", k], alone=True, wait=0.155), *[Step([b"GET", k])] * r.randint(0, 1), Step([b"MULTI"]), Step([b"PING"]), Step([b"EXEC"])]
+
+
 # Weight and generator of every command.
 TABLE = [
     (14, lambda r: Step([case(r, "GET"), key(r)])),
@@ -535,6 +612,9 @@ TABLE = [
     (8, restore_step),
     (4, sort_step),
     (0.5, wait_step),
+    (5, transaction),
+    (0.02, expires_watched),
+    (0.7, lambda r: Step([case(r, r.choice(["EXEC", "DISCARD", "UNWATCH", "EXEC"])), *r.choice([[], [], [], [b"x"]])], replies_of([]))),
 ]
 WEIGHTS = [weight for weight, _ in TABLE]
 GENERATORS = [generator for _, generator in TABLE]

@@ -38,17 +38,18 @@ class Pair:
 
     def __init__(self, redis, tern):
         self.servers = [redis, tern]
-        self.sides, self.barriers = [], []
+        self.sides, self.barriers, self.others = [], [], []
 
     def connect(self, protocol):
         self.close()
         self.sides = [s.shard(protocol=protocol) for s in self.servers]
         self.barriers = [s.shard() for s in self.servers]
+        self.others = [s.shard(protocol=protocol) for s in self.servers]
 
     def close(self):
-        for c in self.sides + self.barriers:
+        for c in self.sides + self.barriers + self.others:
             c.close()
-        self.sides, self.barriers = [], []
+        self.sides, self.barriers, self.others = [], [], []
 
     def start_round(self, protocol):
         self.connect(protocol)
@@ -58,7 +59,7 @@ class Pair:
     def both(self, step):
         """One step alone; the replies' bytes. A whole SCAN is made one reply of all its keys, each once."""
         found = []
-        for c in self.sides:
+        for c in self.others if step.other else self.sides:
             if step.whole:
                 found.append(whole_scan(c, step))
             else:
@@ -85,7 +86,7 @@ def whole_scan(connection, step):
     for _ in range(200_000):
         connection.send(request(words[0], cursor, *words[2:]))
         reply = connection.reply()
-        if reply[:1] == b"-":
+        if reply[:1] in (b"-", b"+"):  # Refused, or queued.
             return reply
         cursor, keys = value(reply)
         seen.update(keys)
@@ -197,7 +198,7 @@ def report(pair, steps, difference, seed, number, protocol):
 
 def steps_of_round(seed, number):
     r = random.Random(f"{seed} {number}")
-    r.wide = number % 8 >= 6
+    r.wide, r.tagged = number % 8 >= 6, False
     steps = fill_wide(r) if r.wide else []
     while len(steps) < ROUND:
         steps += draw(r)
@@ -240,7 +241,7 @@ def every_raw_case(options):
 def what_is_said_of_commands(options):
     """COMMAND INFO of every command that Tern has, byte for byte; a container's subcommands, whose order is nobody's business, one by one. COMMAND LIST and GETKEYS."""
     later = {b"client|setinfo", b"cluster|myshardid"}  # Redis 7.2's: clients of that version ask for them.
-    lists = [["ACLCAT", c] for c in ("keyspace", "read", "write", "string", "admin", "fast", "slow", "dangerous", "connection", "set", "nosuch")] + [["MODULE", "json"]]
+    lists = [["ACLCAT", c] for c in ("keyspace", "read", "write", "string", "admin", "fast", "slow", "dangerous", "connection", "transaction", "set", "nosuch")] + [["MODULE", "json"]]
     lists += [["PATTERN", p] for p in ("*", "ge?", "C*", "object|*", "")]
     keys = [["object", "encoding", "k"], ["object", "help"], ["object", "bogus", "k"], ["object"], ["get"], ["get", "a", "b"], ["mset", "a", "b", "c"], ["mset", "a", "b", "c", "d"], ["get|x", "a"]]
     keys += [["object|encoding", "k"], ["config", "get", "x"], ["del", "a", "b", "c"], ["expire", "k", "1", "NX"], ["Cluster", "KeySlot", "k"], ["auth", "k"], ["keys", "*"], []]

@@ -59,6 +59,16 @@ def reply_end(buffer, start=0):
     return start
 
 
+def items(reply):
+    """The replies that an array is made of, as bytes; none of one that is nil."""
+    start, found = reply.index(b"\r\n") + 2, []
+    while start < len(reply):
+        end = reply_end(reply, start)
+        found.append(reply[start:end])
+        start = end
+    return found
+
+
 def value(reply):
     """What a whole reply says: bytes, integers, None, lists; maps and sets are lists too, errors are ErrorReply."""
 

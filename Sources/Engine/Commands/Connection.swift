@@ -42,6 +42,7 @@ extension Engine {
     reply.version = .two
     sessions[current].name = nil
     sessions[current].mode.remove([.asking, .readonly])
+    discard(current)
     reply.simple("RESET")
     return .none
   }
@@ -176,7 +177,7 @@ extension Engine {
   /// CLIENT INFO.
   mutating func clientInfo(_ call: Call) -> Effect {
     // The command that runs is the last one.
-    sessions[current].lastCommand = call.id
+    sessions[current].lastCommand = isInTransaction ? .exec : call.id
     reply.verbatim(text: clientLine(current) + "\n")
     return .none
   }
@@ -190,9 +191,14 @@ extension Engine {
     var line = "id=\(sessions[index].id) addr=\(sessions[index].address)"
     line += " laddr=\(sessions[index].localAddress) fd=\(sessions[index].fileDescriptor)"
     line += " name=\(sessions[index].name ?? "") age=\(age) idle=\(idle)"
-    line +=
-      " flags=\(sessions[index].mode.contains(.readonly) ? "r" : "N") db=0 sub=0 psub=0 ssub=0 multi=-1"
-    line += " qbuf=\(sessions[index].query.byteCount) qbuf-free=0 argv-mem=0 multi-mem=0"
+    let isInMulti = sessions[index].mode.contains(.multi)
+    let isConflicted = sessions[index].transaction?.isConflicted ?? false
+    let isReadonly = sessions[index].mode.contains(.readonly)
+    let flags = (isInMulti ? "x" : "") + (isConflicted ? "d" : "") + (isReadonly ? "r" : "")
+    let queued = isInMulti ? sessions[index].transaction?.queuedCount ?? 0 : -1
+    line += " flags=\(flags.isEmpty ? "N" : flags) db=0 sub=0 psub=0 ssub=0 multi=\(queued)"
+    line += " qbuf=\(sessions[index].query.byteCount) qbuf-free=0 argv-mem=0"
+    line += " multi-mem=\(sessions[index].transaction?.byteCount ?? 0)"
     line += " rbs=0 rbp=0 obl=\(waiting) oll=0 omem=\(waiting) tot-mem=\(512 + waiting)"
     line += " events=r cmd=\(command ?? "NULL") user=default redir=-1"
     line += " resp=\(sessions[index].version.rawValue)"

@@ -117,6 +117,11 @@ extension Engine {
     case .sortReadOnly: sortReadOnly(call)
     case .wait: wait(call)
     case .waitaof: waitaof(call)
+    case .multi: multi(call)
+    case .exec: exec(call)
+    case .discard: discard(call)
+    case .watch: watch(call)
+    case .unwatch: unwatch(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
     case .object, .client, .config, .cluster: syntaxError()
     }

@@ -107,6 +107,7 @@ extension Engine {
       }
     }
     let shard = sessions[current].shard
+    if listeners != 0 { touchAll(ofShard: shard) }
     for slot in 0..<HashSlot.count
     where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
       keyspace.clear(slot)

@@ -1,0 +1,168 @@
+internal import RESP
+internal import Storage
+
+// Who watches which keys, one table a worker: from a key's hash to the sessions that watch it. The session has the same list the other
+// way round (`Transaction.watched`). Empty, the table owns no memory.
+//
+// A watch ends with the first change of its key: the session is marked, for good until its EXEC, DISCARD or UNWATCH, and watches
+// nothing any more. So a watch that still stands says that nothing has happened to the key since WATCH, and `wasPresent` still holds:
+// a command that leaves absent what was absent (DEL of several keys, FLUSHALL) has not changed it.
+//
+// `Engine.listeners` counts the watches: without any, a write costs the test that it costs anyway.
+
+/// The watched keys of a worker's sessions.
+struct Watches: ~Copyable {
+  /// One session's interest in one key.
+  struct Watch {
+    let client: Int32
+    let slot: Int32
+    let hash: KeyHash
+    let key: [UInt8]
+    let wasPresent: Bool
+  }
+
+  private var places: [UInt64: [Watch]] = [:]
+  /// How many there are.
+  private(set) var count = 0
+
+  /// Adds a watch; nil if the client watches the key already, else the key as both lists hold it.
+  mutating func add(
+    _ client: Int32, _ slot: Int, _ hash: KeyHash, _ key: RawSpan, wasPresent: Bool
+  ) -> WatchedKey? {
+    var bytes: [UInt8]? = nil
+    for watch in places[hash.bits] ?? [] where Self.isSame(watch, slot, key) {
+      if watch.client == client { return nil }
+      bytes = watch.key
+    }
+    let shared = bytes ?? Engine.bytes(of: key)
+    places[hash.bits, default: []].append(
+      Watch(
+        client: client, slot: Int32(slot), hash: hash, key: shared, wasPresent: wasPresent))
+    count += 1
+    return WatchedKey(slot: Int32(slot), hash: hash, key: shared)
+  }
+
+  /// Takes a client's watch of a key away. O(watches of that key).
+  mutating func remove(_ client: Int32, _ watched: WatchedKey) {
+    let hash = watched.hash.bits
+    guard
+      let i = places[hash]?.firstIndex(where: {
+        $0.client == client && $0.slot == watched.slot && $0.key == watched.key
+      })
+    else { return }
+    count -= 1
+    if count == 0 {
+      places = [:]
+    } else if places[hash]?.count == 1 {
+      places[hash] = nil
+    } else {
+      places[hash]?.remove(at: i)
+    }
+  }
+
+  /// Whether anyone may watch a key of that hash.
+  func mayWatch(_ hash: KeyHash) -> Bool { places[hash.bits] != nil }
+
+  /// The clients that watch a key; if it is absent now, those for whom that is a change.
+  func clients(
+    watching slot: Int, _ hash: KeyHash, _ key: RawSpan, isPresent: Bool
+  ) -> [Int32] {
+    var clients: [Int32] = []
+    for watch in places[hash.bits] ?? [] where Self.isSame(watch, slot, key) {
+      if isPresent || watch.wasPresent { clients.append(watch.client) }
+    }
+    return clients
+  }
+
+  /// The watches that are wanted, in no order. O(all watches).
+  func all(where isWanted: (Watch) -> Bool) -> [Watch] {
+    places.values.flatMap { $0.filter(isWanted) }
+  }
+
+  private static func isSame(_ watch: Watch, _ slot: Int, _ key: RawSpan) -> Bool {
+    watch.slot == Int32(slot) && watch.key.rawBytes.equals(key)
+  }
+}
+
+extension Engine {
+  /// A session watches a key from now on. The key's state is looked at here: one that has expired is removed first.
+  mutating func watch(_ slot: Int, _ hash: KeyHash, _ key: RawSpan, in transaction: Transaction) {
+    let isPresent = live(slot, hash, key) != nil
+    if transaction.isConflicted { return }
+    guard let watched = watches.add(current, slot, hash, key, wasPresent: isPresent) else { return }
+    transaction.watched.append(watched)
+    transaction.watchedByteCount += key.byteCount + MemoryLayout<Watches.Watch>.stride
+    listeners += 1
+  }
+
+  /// A session watches nothing any more.
+  mutating func unwatch(_ client: Int32) {
+    guard let transaction = sessions[client].transaction, !transaction.watched.isEmpty else {
+      return
+    }
+    for watched in transaction.watched { watches.remove(client, watched) }
+    listeners -= transaction.watched.count
+    transaction.watched = []
+    transaction.watchedByteCount = 0
+  }
+
+  /// The EXEC of these clients will do nothing, and they watch nothing any more.
+  private mutating func conflict(_ clients: [Int32]) {
+    for client in clients {
+      sessions[client].transaction?.isConflicted = true
+      unwatch(client)
+    }
+  }
+
+  /// A key was written, or taken away: called by every effect on a key (DESIGN §6), behind `listeners != 0`.
+  mutating func touch(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) {
+    if !watches.mayWatch(hash) { return }
+    let isPresent = keyspace.find(slot, hash, key) != nil
+    conflict(watches.clients(watching: slot, hash, key, isPresent: isPresent))
+  }
+
+  /// The keys that a command names were written, or some of them; which, the watchers' `wasPresent` and the key's presence tell.
+  mutating func touchKeys(of call: Call) {
+    if watches.count == 0 { return }
+    for i in writtenKeys(of: call) {
+      let hash =
+        i == Int(hot[Int(call.id.rawValue)].firstKey) ? call.hash : KeyHash(call[i], seed: hashSeed)
+      touch(call.slot, hash, call[i])
+    }
+  }
+
+  /// The arguments of a command that are keys it may have written: all of its keys. A command that only reads some of them needs a case.
+  private func writtenKeys(of call: Call) -> StrideThrough<Int> {
+    let known = hot[Int(call.id.rawValue)]
+    if known.firstKey == 0 { return stride(from: 1, through: 0, by: 1) }
+    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
+    return stride(from: Int(known.firstKey), through: last, by: Int(known.step))
+  }
+
+  /// An entry that has expired is about to be removed.
+  mutating func touchExpired(_ slot: Int, _ entry: EntryRef) {
+    if watches.count == 0 { return }
+    let key = Self.bytes(of: keyspace.key(of: entry))
+    touch(slot, KeyHash(key.rawBytes, seed: hashSeed), key.rawBytes)
+  }
+
+  /// All keys of a shard are about to be removed: whoever watches one that is there has a conflict.
+  mutating func touchAll(ofShard shard: Int32) {
+    if watches.count == 0 { return }
+    let watched = watches.all { keyspace.owner(of: Int($0.slot)) == shard }
+    for watch in watched
+    where keyspace.find(Int(watch.slot), watch.hash, watch.key.rawBytes) != nil {
+      conflict([watch.client])
+    }
+  }
+
+  /// Slots have left a shard: whoever watches a key of them there has a conflict for good, so that leaving and coming back fails EXEC
+  /// (DESIGN §4). One call for a batch, in the turn in which its tables leave. O(watches of the worker).
+  mutating func slotsLeft(_ shard: Int32, _ isLeft: (_ slot: Int) -> Bool) {
+    if watches.count == 0 { return }
+    for watch in watches.all(where: { isLeft(Int($0.slot)) })
+    where sessions[watch.client].shard == shard {
+      conflict([watch.client])
+    }
+  }
+}
