@@ -223,6 +223,14 @@ extension Engine {
   /// The client's id, as CLIENT ID tells it.
   public func number(of client: ClientID) -> UInt64 { sessions[client.index].id }
 
+  /// Whether nothing more of a client is run.
+  public func isClosing(_ client: ClientID) -> Bool {
+    sessions[client.index].mode.contains(.closing)
+  }
+
+  /// Unix milliseconds, as of this turn.
+  public var milliseconds: Int64 { now }
+
   /// Unix milliseconds since which a session has been silent.
   public func lastActive(_ client: ClientID) -> Int64 { sessions[client.index].lastActiveAt }
 

@@ -9,6 +9,9 @@ extension Engine {
     }
   }
 
+  /// The last act of a thread that was given an arena: its memory goes back to the system.
+  public static func unbindMemoryOfThisThread() { Arena.unbindThisThread() }
+
   /// A connection was turned away before it became a session.
   public mutating func countRejectedConnection() { statistics.connectionsRejected += 1 }
 

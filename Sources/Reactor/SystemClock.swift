@@ -1,4 +1,6 @@
 import CLinux
+import Glibc
+import Synchronization
 
 /// The clocks of the machine, for those above: what is below is told the time (DESIGN §7).
 public enum SystemClock {
@@ -19,10 +21,17 @@ public enum SystemClock {
     return product.high << 32 | product.low >> 32
   }
 
+  /// Held while it is calibrated: several clusters may start at once.
+  private static let calibration = Mutex(())
+
   /// Measures the time-stamp counter against the monotonic clock, for 4 ms, where the kernel itself trusts it. False: use the monotonic
   /// clock.
   public static func calibrate(trusted: Bool) -> Bool {
     guard trusted, tern_time_stamp() != 0 else { return false }
+    return calibration.withLock { _ in calibrate() }
+  }
+
+  private static func calibrate() -> Bool {
     if nanosecondsPerTick != 0 { return true }
     let begin = monotonicNanoseconds
     let first = tern_time_stamp()

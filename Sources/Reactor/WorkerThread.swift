@@ -13,9 +13,27 @@ public enum WorkerThread {
     }
   }
 
+  /// A thread that runs or has run: to be joined or let go, once.
+  public struct Handle: Sendable {
+    fileprivate let thread: pthread_t
+
+    /// Waits for the thread's end.
+    public func join() { pthread_join(thread, nil) }
+
+    /// Nobody will wait for it.
+    public func letGo() { pthread_detach(thread) }
+  }
+
   /// Runs `body` on a new thread with a name of at most 15 bytes. Nobody joins it: whoever cares is told by `body`.
   public static func start(named name: String, _ body: @escaping @Sendable () -> Void)
     throws(ReactorError)
+  {
+    try startJoinable(named: name, body).letGo()
+  }
+
+  /// Runs `body` on a new thread with a name of at most 15 bytes.
+  public static func startJoinable(named name: String, _ body: @escaping @Sendable () -> Void)
+    throws(ReactorError) -> Handle
   {
     var thread = pthread_t()
     let start = Unmanaged.passRetained(Start(String(name.prefix(15)), body))
@@ -33,7 +51,7 @@ public enum WorkerThread {
       start.release()
       throw ReactorError("starting a thread", errno: code)
     }
-    pthread_detach(thread)
+    return Handle(thread: thread)
   }
 
   /// The calling thread, as a number to compare.

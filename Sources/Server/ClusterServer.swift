@@ -17,39 +17,58 @@ public struct StartFailure: Error, Sendable, CustomStringConvertible {
 public final class ClusterServer: Sendable {
   /// Where something listens.
   public struct Endpoint: Sendable {
-    /// `configuration endpoint` or `shard 3`.
-    public let name: String
+    /// The shard's number; nil = the configuration endpoint.
+    public let shard: Int?
     /// The address it is bound to.
     public let address: String
     /// The port.
     public let port: UInt16
+    /// `configuration endpoint` or `shard 3`.
+    public var name: String { shard.map { "shard \($0)" } ?? "configuration endpoint" }
   }
 
   /// Everything that listens, in the order of the ports.
   public let endpoints: [Endpoint]
   /// The settings at the start.
   public let settings: Settings
+  /// The numbers of the shards, ascending.
+  public let shardNumbers: [Int]
+  private let map: ClusterMap
+  private let workers: [Worker]
+  private let homes: [Int: (worker: Int, local: Int32)]
   private let process: ProcessState
   private let sequencer: Sequencer
-  private let lock: Int32
+  private let lock: Mutex<Int32?>
   private let life: Life
 
   private init(
-    endpoints: [Endpoint], settings: Settings, process: ProcessState, sequencer: Sequencer,
-    lock: Int32, life: Life
+    _ plan: Listeners, settings: Settings, map: ClusterMap, workers: [Worker],
+    process: ProcessState, sequencer: Sequencer, lock: Int32?, life: Life
   ) {
-    self.endpoints = endpoints
+    endpoints = plan.endpoints
+    homes = plan.homes
+    shardNumbers = homes.keys.sorted()
     self.settings = settings
+    self.map = map
+    self.workers = workers
     self.process = process
     self.sequencer = sequencer
-    self.lock = lock
+    self.lock = Mutex(lock)
     self.life = life
+  }
+
+  /// Nobody can stop it any more, so it stops by itself.
+  deinit {
+    sequencer.drainAll()
+    life.letGo()
+    unlock()
   }
 
   /// The reactor's back-end: io_uring or epoll.
   public var backend: String { process.figures.backend }
 
-  /// Starts a cluster; it serves when this returns.
+  /// Starts a cluster; it serves when this returns. Without addresses to bind to it has no sockets, without a directory it leaves
+  /// nothing on disk; with port 0 the kernel chooses each port.
   ///
   /// - Parameters:
   ///   - settings: what to start.
@@ -61,35 +80,42 @@ public final class ClusterServer: Sendable {
     report: @escaping @Sendable (String) -> Void,
     shutdownRequested: @escaping @Sendable () -> Void
   ) async throws(StartFailure) -> ClusterServer {
-    let lock = try lockDirectory(settings.directory)
+    let lock = settings.directory.isEmpty ? nil : try lockDirectory(settings.directory)
     do throws(StartFailure) {
       return try await start(
         settings, lock: lock, configurationFile: configurationFile, report: report,
         shutdownRequested: shutdownRequested)
     } catch {
-      Files.unlock(lock)
+      if let lock { Files.unlock(lock) }
       throw error
     }
   }
 
   private static func start(
-    _ settings: Settings, lock: Int32, configurationFile: String,
+    _ settings: Settings, lock: Int32?, configurationFile: String,
     report: @escaping @Sendable (String) -> Void,
     shutdownRequested: @escaping @Sendable () -> Void
   ) async throws(StartFailure) -> ClusterServer {
-    let store = TopologyStore(directory: settings.directory)
-    let topology = try store.open(settings, report: report)
+    var store = TopologyStore(directory: settings.directory)
+    var topology = try store.load(settings, report: report)
     var settings = settings
     settings.shards = topology.shards.count
     let plan = try Listeners(settings, topology)
+    do throws(StartFailure) {
+      try store.save(&topology, ports: plan.ports, settings)
+    } catch {
+      plan.close()
+      throw error
+    }
     let clock = Self.clock()
     let process = ProcessState(
       figures: figures(configurationFile, clock), report: report, shutdown: shutdownRequested)
-    process.raiseOpenFiles(settings)
+    if !settings.bind.isEmpty { process.raiseOpenFiles(settings) }
     let sequencer = Sequencer()
-    let life = Life(workers: settings.workers)
+    let life = Life()
     let map = topology.map
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
+    var workers: [Worker] = []
     for index in 0..<settings.workers {
       var engine = EngineOptions(map: map, clock: clock.clock)
       engine.worker = index
@@ -103,35 +129,67 @@ public final class ClusterServer: Sendable {
       let options = WorkerOptions(
         engine: engine, backend: settings.backendChoice, cpu: cpu,
         listeners: plan.listeners(of: index), sequencer: sequencer, process: process)
-      let failure = await withCheckedContinuation {
-        (continuation: CheckedContinuation<WorkerFailure?, Never>) in
-        Worker().start(
-          options,
-          ready: { result in
-            switch result {
-            case .success: continuation.resume(returning: nil)
-            case .failure(let failure): continuation.resume(returning: failure)
-            }
-          }, ended: { life.ended() })
-      }
-      if let failure {
+      let worker = Worker()
+      if let failure = await start(worker, options, life) {
+        plan.close(from: index + 1)
         sequencer.drainAll()
+        await life.over()
         throw StartFailure("worker \(index) cannot start: \(failure.reason)")
       }
+      workers.append(worker)
     }
     return ClusterServer(
-      endpoints: plan.endpoints, settings: settings, process: process, sequencer: sequencer,
-      lock: lock, life: life)
+      plan, settings: settings, map: map, workers: workers, process: process,
+      sequencer: sequencer, lock: lock, life: life)
+  }
+
+  private static func start(
+    _ worker: Worker, _ options: WorkerOptions, _ life: Life
+  ) async -> WorkerFailure? {
+    await withCheckedContinuation {
+      (continuation: CheckedContinuation<WorkerFailure?, Never>) in
+      life.began()
+      let thread = worker.start(
+        options,
+        ready: { result in
+          switch result {
+          case .success: continuation.resume(returning: nil)
+          case .failure(let failure): continuation.resume(returning: failure)
+          }
+        }, ended: { life.ended() })
+      if let thread { life.add(thread) }
+    }
+  }
+
+  /// The number of the shard that has a key's slot, by the map of the start; nil if none has.
+  public func shard(for key: RawSpan) -> Int? {
+    map.owner(of: HashSlot.of(key)).map { Int($0.number) }
+  }
+
+  /// Whether there is a shard of that number.
+  public func hasShard(_ number: Int) -> Bool { homes[number] != nil }
+
+  /// Runs `body` on the worker of a shard, between two turns of its loop, with the engine and the shard's local index in it. nil if there
+  /// is no such shard, or the cluster has ended.
+  public func run<R: Sendable>(
+    onShard number: Int, _ body: @Sendable (inout Engine, Int32) -> R
+  ) async -> R? {
+    guard let home = homes[number] else { return nil }
+    return await workers[home.worker].run { engine in body(&engine, home.local) }
   }
 
   /// Whether the end was asked for because a worker could not go on; the log says why.
   public var hasFailed: Bool { process.hasFailed }
 
-  /// Has all workers send what waits and end; returns when they have.
+  /// Has all workers send what waits and end; returns when their threads have ended and their memory is given back. Any number of times.
   public func stop() async {
     sequencer.drainAll()
     await life.over()
-    Files.unlock(lock)
+    unlock()
+  }
+
+  private func unlock() {
+    if let lock = lock.withLock({ $0.take() }) { Files.unlock(lock) }
   }
 
   /// What commands are timed with: the time-stamp counter if the kernel uses it as its own clock, else the kernel's clock.
@@ -178,24 +236,33 @@ public final class ClusterServer: Sendable {
   }
 }
 
-/// How many workers still run, and who waits for the last one.
+/// How many workers still run, their threads, and who waits for the last one.
 final class Life: Sendable {
   private struct State {
-    var running: Int
+    var running = 0
+    var threads: [WorkerThread.Handle] = []
     var waiters: [CheckedContinuation<Void, Never>] = []
   }
-  private let state: Mutex<State>
+  private let state = Mutex(State())
 
-  init(workers: Int) { state = Mutex(State(running: workers)) }
+  /// A worker is about to start.
+  func began() { state.withLock { $0.running += 1 } }
 
+  /// The thread of one.
+  func add(_ thread: WorkerThread.Handle) { state.withLock { $0.threads.append(thread) } }
+
+  /// The last act of a worker's thread.
   func ended() {
     let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
       state.running -= 1
-      return state.running == 0 ? state.waiters : []
+      guard state.running == 0 else { return [] }
+      defer { state.waiters = [] }
+      return state.waiters
     }
     for waiter in waiters { waiter.resume() }
   }
 
+  /// Returns when all workers have ended and their threads are gone.
   func over() async {
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       let isOver = state.withLock { state in
@@ -204,6 +271,19 @@ final class Life: Sendable {
         return false
       }
       if isOver { continuation.resume() }
+    }
+    // They have said their last: this takes as long as a thread takes to end.
+    state.withLock { state in
+      for thread in state.threads { thread.join() }
+      state.threads = []
+    }
+  }
+
+  /// Nobody will wait for the threads.
+  func letGo() {
+    state.withLock { state in
+      for thread in state.threads { thread.letGo() }
+      state.threads = []
     }
   }
 }

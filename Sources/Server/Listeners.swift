@@ -16,28 +16,35 @@ struct Listeners {
   private let topology: Topology
   private let workers: Int
 
+  /// The port that each shard is reached at, by its number: where it listens, or would if nothing does.
+  private(set) var ports: [Int: Int] = [:]
+
   init(_ settings: Settings, _ topology: Topology) throws(StartFailure) {
     self.topology = topology
     workers = settings.workers
-    guard settings.port > 0, let last = topology.shards.last,
-      settings.port + Int(last.id.number) <= 65535
-    else { throw StartFailure("port \(settings.port) leaves no room for the shards' ports") }
-    for shard in [ShardID?.none] + topology.shards.map({ $0.id }) {
-      let number = shard.map { Int($0.number) } ?? 0
+    let numbers = topology.shards.map { Int($0.id.number) }
+    // Nothing listens: the ports are names.
+    let base = settings.port == 0 && settings.bind.isEmpty ? Settings().port : settings.port
+    guard base >= 0, base + (numbers.last ?? 0) <= 65535 else {
+      throw StartFailure("port \(base) leaves no room for the shards' ports")
+    }
+    for number in [0] + numbers {
+      // 0 = the kernel chooses, on the first address; the others follow.
+      var port = base == 0 ? 0 : base + number
       for address in settings.bind {
-        let port = UInt16(settings.port + number)
         do throws(ReactorError) {
-          let fileDescriptor = try Self.listen(address, port, settings)
-          places.append(Place(fileDescriptor: fileDescriptor, shard: shard == nil ? nil : number))
+          let fileDescriptor = try Self.listen(address, UInt16(port), settings)
+          places.append(Place(fileDescriptor: fileDescriptor, shard: number == 0 ? nil : number))
+          if port == 0 { port = Int(try Reactor.localPort(of: fileDescriptor)) }
         } catch {
           close()
           throw StartFailure("cannot listen on \(address):\(port): \(error)")
         }
         endpoints.append(
           ClusterServer.Endpoint(
-            name: shard == nil ? "configuration endpoint" : "shard \(number)", address: address,
-            port: port))
+            shard: number == 0 ? nil : number, address: address, port: UInt16(port)))
       }
+      ports[number] = port
     }
   }
 
@@ -62,7 +69,26 @@ struct Listeners {
       address: address, port: port, backlog: Int32(clamping: settings.tcpBacklog))
   }
 
-  private func close() { for place in places { SocketName.refuse(place.fileDescriptor, "") } }
+  /// Closes all of them, as long as no worker has any.
+  func close() { close(from: 0) }
+
+  /// Closes those of this worker and of the later ones: no worker has taken them.
+  func close(from worker: Int) {
+    for index in worker..<max(worker, workers) {
+      for listener in listeners(of: index) { SocketName.refuse(listener.fileDescriptor, "") }
+    }
+  }
+
+  /// Where each shard lives: its worker and its local index there, by its number.
+  var homes: [Int: (worker: Int, local: Int32)] {
+    var homes: [Int: (worker: Int, local: Int32)] = [:]
+    for worker in 0..<workers {
+      for (local, shard) in numbers(of: worker).enumerated() {
+        homes[Int(shard.id.number)] = (worker, Int32(local))
+      }
+    }
+    return homes
+  }
 
   private func worker(of number: Int) -> Int { (number - 1) % workers }
 

@@ -2,40 +2,50 @@ internal import Engine
 internal import Reactor
 internal import Sharding
 
-/// `nodes.conf` in the cluster's directory: node ids, slots and the hash seed outlive the process.
+/// `nodes.conf` in the cluster's directory: node ids, slots and the hash seed outlive the process. Without a directory there is nothing
+/// on disk, and they do not.
 struct TopologyStore {
-  /// The file's path.
-  let path: String
+  /// The file's path; nil = nothing is kept.
+  let path: String?
+  /// What the file has.
+  private var stored: [UInt8]?
 
-  init(directory: String) { path = directory + "/nodes.conf" }
+  init(directory: String) { path = directory.isEmpty ? nil : directory + "/nodes.conf" }
 
-  /// The topology on disk, or a new one, in which every shard is reached where the settings say. Written back if anything is new.
-  func open(_ settings: Settings, report: (String) -> Void) throws(StartFailure) -> Topology {
-    var topology: Topology
-    let stored = Files.bytes(of: path)
-    if let stored {
-      do throws(NodesFileError) { topology = try NodesFile.decode(stored) } catch {
-        throw StartFailure("\(path): \(error)")
-      }
-      if topology.shards.count != settings.shards {
-        report(
-          "nodes.conf has \(topology.shards.count) shards and decides over --shards \(settings.shards)"
-        )
-      }
-    } else {
-      topology = try Self.new(settings)
+  /// The topology on disk, or a new one.
+  mutating func load(
+    _ settings: Settings, report: (String) -> Void
+  ) throws(StartFailure) -> Topology {
+    stored = path.flatMap { Files.bytes(of: $0) }
+    guard let path, let stored else { return try Self.new(settings) }
+    let topology: Topology
+    do throws(NodesFileError) { topology = try NodesFile.decode(stored) } catch {
+      throw StartFailure("\(path): \(error)")
     }
+    if topology.shards.count != settings.shards {
+      report(
+        "nodes.conf has \(topology.shards.count) shards and decides over --shards \(settings.shards)"
+      )
+    }
+    return topology
+  }
+
+  /// Has every shard be reached where it listens, by its number, and writes the file if anything in it is new.
+  func save(
+    _ topology: inout Topology, ports: [Int: Int], _ settings: Settings
+  ) throws(StartFailure) {
     for index in topology.shards.indices {
+      let number = Int(topology.shards[index].id.number)
       topology.shards[index].address = try Self.address(
-        of: Int(topology.shards[index].id.number), settings)
+        of: number, port: ports[number] ?? 0, settings)
     }
+    guard let path else { return }
     let encoded = NodesFile.encode(topology)
     if encoded != stored {
       do throws(Files.Failure) { try Files.replace(path, with: encoded) } catch {
         throw StartFailure(error.reason)
       }
     }
-    return topology
   }
 
   private static func new(_ settings: Settings) throws(StartFailure) -> Topology {
@@ -48,7 +58,8 @@ struct TopologyStore {
       shards.append(
         ClusterShard(
           id: ShardID(number: UInt16(number), generation: UInt32(number)), nodeID: nodeID,
-          address: try address(of: number, settings), epoch: ConfigEpoch(UInt64(number))))
+          address: try address(of: number, port: number, settings),
+          epoch: ConfigEpoch(UInt64(number))))
     }
     return Topology(
       hashSeed: HashSeed(UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max)),
@@ -57,7 +68,7 @@ struct TopologyStore {
   }
 
   private static func address(
-    of number: Int, _ settings: Settings
+    of number: Int, port ownPort: Int, _ settings: Settings
   ) throws(StartFailure) -> EndpointAddress {
     var host = settings.announceIP
     if host.isEmpty {
@@ -65,10 +76,10 @@ struct TopologyStore {
       let isEverywhere = ["0.0.0.0", "::", "*"].contains(first)
       host = isEverywhere ? Machine.firstPublicAddress ?? "127.0.0.1" : first
     }
-    let base = settings.announcePort > 0 ? settings.announcePort : settings.port
-    guard let port = UInt16(exactly: base + number),
+    let announced = settings.announcePort > 0 ? settings.announcePort + number : ownPort
+    guard let port = UInt16(exactly: announced),
       let address = EndpointAddress(host: host, port: port)
-    else { throw StartFailure("no valid address for shard \(number): \(host):\(base + number)") }
+    else { throw StartFailure("no valid address for shard \(number): \(host):\(announced)") }
     return address
   }
 }

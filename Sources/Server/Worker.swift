@@ -5,7 +5,18 @@ internal import Synchronization
 
 /// The executor of a worker: its jobs run on the worker's own thread, between two turns of its loop (DESIGN §1).
 final class WorkerExecutor: SerialExecutor {
-  private let jobs = Mutex<[UnownedJob]>([])
+  private struct Queue {
+    var jobs: [UnownedJob] = []
+    /// No thread looks at the jobs any more: the next one that comes has to bring its own.
+    var isAbandoned = false
+
+    mutating func takeAll() -> [UnownedJob] {
+      var taken: [UnownedJob] = []
+      swap(&taken, &jobs)
+      return taken
+    }
+  }
+  private let queue = Mutex(Queue())
   private let hasJobs = Atomic<Bool>(false)
   /// The thread that the loop runs on, 0 before it began.
   private let thread = Atomic<UInt>(0)
@@ -13,9 +24,34 @@ final class WorkerExecutor: SerialExecutor {
 
   func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    jobs.withLock { $0.append(job) }
+    let isLate = queue.withLock { queue in
+      queue.jobs.append(job)
+      defer { queue.isAbandoned = false }
+      return queue.isAbandoned
+    }
+    if isLate { return runLate() }
     hasJobs.store(true, ordering: .releasing)
     wakeUp.withLock { $0?.wake() }
+  }
+
+  /// Jobs that come after the end find a worker without a loop, and must be told so: on a thread of their own, since the worker's is gone.
+  private func runLate() {
+    do throws(ReactorError) {
+      try WorkerThread.start(named: "tern-late") { [self] in end() }
+    } catch { end() }
+  }
+
+  /// Runs what waits until there is nothing more: the loop has ended, or never began.
+  func end() {
+    wakeUp.withLock { $0 = nil }
+    while true {
+      let waiting = queue.withLock { queue in
+        if queue.jobs.isEmpty { queue.isAbandoned = true }
+        return queue.takeAll()
+      }
+      if waiting.isEmpty { return }
+      for job in waiting { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
+    }
   }
 
   /// Takes the calling thread as this executor's own.
@@ -28,11 +64,7 @@ final class WorkerExecutor: SerialExecutor {
   func runJobs() {
     guard hasJobs.load(ordering: .acquiring) else { return }
     hasJobs.store(false, ordering: .relaxed)
-    let waiting = jobs.withLock { jobs in
-      var taken: [UnownedJob] = []
-      swap(&taken, &jobs)
-      return taken
-    }
+    let waiting = queue.withLock { $0.takeAll() }
     for job in waiting { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
   }
 
@@ -49,6 +81,7 @@ final class WorkerExecutor: SerialExecutor {
 actor Worker {
   private let executor: WorkerExecutor
   private var loop: WorkerLoop?
+  private var hasEnded = false
 
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -58,20 +91,31 @@ actor Worker {
     executor = WorkerExecutor()
   }
 
-  /// Starts the worker's thread. `ready` is called on it, once: with the wake-up of its reactor, or with what went wrong.
+  /// Starts the worker's thread; nil if there is none. `ready` is called once, on it as a rule: with the wake-up of its reactor, or with
+  /// what went wrong. `ended` is the last that is heard of it.
   nonisolated func start(
     _ options: WorkerOptions, ready: @escaping @Sendable (Result<WakeUp, WorkerFailure>) -> Void,
     ended: @escaping @Sendable () -> Void
-  ) {
+  ) -> WorkerThread.Handle? {
     do throws(ReactorError) {
-      try WorkerThread.start(named: "tern-worker-\(options.engine.worker)") { [self] in
+      let name = "tern-worker-\(options.engine.worker)"
+      return try WorkerThread.startJoinable(named: name) { [self] in
         run(options, ready: ready)
+        executor.end()
+        Engine.unbindMemoryOfThisThread()
         ended()
       }
     } catch {
+      Self.closeListeners(options)
+      executor.end()
       ready(.failure(WorkerFailure(reason: error.description)))
       ended()
+      return nil
     }
+  }
+
+  private nonisolated static func closeListeners(_ options: WorkerOptions) {
+    for listener in options.listeners { SocketName.refuse(listener.fileDescriptor, "") }
   }
 
   /// The thread's body.
@@ -82,6 +126,8 @@ actor Worker {
     do throws(WorkerFailure) {
       loop = try WorkerLoop(options)
     } catch {
+      // A loop takes the listeners over last of all.
+      Self.closeListeners(options)
       ready(.failure(error))
       return
     }
@@ -97,12 +143,18 @@ actor Worker {
       state = assumeIsolated { $0.turn() }
     }
     let loopHasFailed = state == .failed
+    assumeIsolated { $0.hasEnded = true }
     // After a reactor's failure the kernel may still hold addresses of sessions: they are never freed, the process ends soon.
     if loopHasFailed {
       _ = unsafe Unmanaged.passRetained(self)
     } else {
       assumeIsolated { $0.loop = nil }
     }
+  }
+
+  /// Runs `body` on the worker's engine, between two turns; nil if the worker has ended.
+  func run<R: Sendable>(_ body: @Sendable (inout Engine) -> R) -> R? {
+    hasEnded ? nil : loop?.run(body)
   }
 
   private func turn() -> WorkerLoop.State {

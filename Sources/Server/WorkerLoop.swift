@@ -122,6 +122,15 @@ struct WorkerLoop: ~Copyable {
     return .running
   }
 
+  /// Runs `body` on the engine, as a turn of its own; the next one follows at once, for what it has left to do.
+  mutating func run<R>(_ body: (inout Engine) -> R) -> R {
+    now = SystemClock.unixMicroseconds
+    engine.beginTurn(microseconds: now)
+    if engine.mailbox.hasMail { engine.drainMailbox() }
+    isBusy = true
+    return body(&engine)
+  }
+
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 { return 0 }

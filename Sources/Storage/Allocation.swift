@@ -126,17 +126,44 @@ public struct Arena: Sendable {
   /// jemalloc's number of it.
   public let number: UInt32
 
-  /// Makes a new arena and binds the calling thread to it: allocations of this thread come from it from now on,
-  /// through the thread's cache.
+  /// The arenas that were made here, and those among them that no thread is bound to: arenas cannot be destroyed while memory of them
+  /// may be in use elsewhere, so they are used again.
+  private struct Made {
+    var all: Set<UInt32> = []
+    var unbound: [UInt32] = []
+  }
+  private static let made = Mutex(Made())
+
+  /// Binds the calling thread to an arena of its own: allocations of this thread come from it from now on, through the thread's cache.
   public static func bindThisThread() throws(OutOfMemory) -> Arena {
     var number: UInt32 = 0
-    var size = MemoryLayout<UInt32>.size
-    guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
+    if let unbound = made.withLock({ $0.unbound.popLast() }) {
+      number = unbound
+    } else {
+      var size = MemoryLayout<UInt32>.size
+      guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
+      let created = number
+      made.withLock { _ = $0.all.insert(created) }
+    }
     guard mallctl("thread.arena", nil, nil, &number, MemoryLayout<UInt32>.size) == 0 else {
+      let failed = number
+      made.withLock { $0.unbound.append(failed) }
       throw OutOfMemory()
     }
     // What the cache holds comes from the arena before.
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
     return Arena(number: number)
+  }
+
+  /// The calling thread is about to end: what its arena does not need goes back to the system, and the next thread may have the arena.
+  public static func unbindThisThread() {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return }
+    let bound = number
+    guard made.withLock({ $0.all.contains(bound) }) else { return }
+    _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
+    _ = mallctl("arena.\(bound).purge", nil, nil, nil, 0)
+    made.withLock { $0.unbound.append(bound) }
   }
 }

@@ -40,10 +40,9 @@ public struct LocalShard: ~Copyable {
     engine = try Engine(options)
   }
 
-  /// Tells the time, in Unix milliseconds: expiry goes by it, and by nothing else.
+  /// Tells the time, in Unix milliseconds from 0 to 2⁵², else the nearer of these: expiry goes by it, and by nothing else.
   public mutating func setTime(milliseconds: Int64) {
-    now = milliseconds
-    engine.beginTurn(microseconds: milliseconds * 1000)
+    engine.beginTurn(microseconds: min(max(milliseconds, 0), 1 << 52) * 1000)
   }
 
   /// A new client.
@@ -83,7 +82,7 @@ public struct LocalShard: ~Copyable {
   }
 
   private static func copy(_ bytes: RawSpan, to array: inout [UInt8]) -> Int {
-    for i in 0..<bytes.byteCount { array.append(bytes.byte(at: i)) }
+    append(bytes, to: &array)
     return bytes.byteCount
   }
 
@@ -99,14 +98,89 @@ public struct LocalShard: ~Copyable {
   /// Bytes by size class that the keys use.
   public var keyspaceByteCount: Int { engine.keyspaceByteCount }
 
-  /// GET without the protocol: gives the value's bytes to `body`, or nil. Integers are given as their digits.
+  /// What was counted so far. O(1).
+  public var statistics: Statistics { Statistics(engine.figures(ofShard: 0)) }
+}
+
+/// Commands without the protocol: the same look-up, expiry and counts, but bytes and numbers instead of requests and replies. Nothing
+/// here allocates but what is stored.
+extension LocalShard {
+  /// Gives a key's value to `body`, nil if there is none. Integers are given as their digits. O(1).
   public mutating func get<R>(_ key: RawSpan, _ body: (borrowing RawSpan?) -> R) -> R {
-    engine.typedGet(key, body)
+    do throws(TypedError) { return try engine.typedGet(key, body) } catch { return body(nil) }
   }
 
-  /// SET without the protocol and without options. False if no memory could be had.
+  /// Gives the values of many keys to `body`, each with the key's place in the list, in order; nil where there is none. Sixteen keys at
+  /// a time are looked up together, which hides most of the cost of cache misses. O(keys).
+  public mutating func get(
+    _ keys: borrowing KeyList, _ body: (Int, borrowing RawSpan?) -> Void
+  ) {
+    do throws(TypedError) {
+      try unsafe engine.typedGet(keys.bytes.span.bytes, ends: keys.ends.span, body)
+    } catch { return }
+  }
+
+  /// Stores a value without expiry, whatever was there. False if no memory could be had, or it is longer than 512 MiB. O(1).
   @discardableResult
   public mutating func set(_ key: RawSpan, _ value: RawSpan) -> Bool {
-    engine.typedSet(key, value)
+    do throws(TypedError) {
+      try engine.typedSet(key, value)
+      return true
+    } catch { return false }
+  }
+
+  /// Stores a value that expires so many milliseconds from now, more than 0. O(1).
+  ///
+  /// - Throws: `outOfMemory`, `tooLarge`, `invalidExpiry`.
+  public mutating func set(
+    _ key: RawSpan, _ value: RawSpan, expiringAfter milliseconds: Int64
+  ) throws(TernError) {
+    do throws(TypedError) {
+      try engine.typedSet(key, value, expiringAfter: milliseconds)
+    } catch { throw TernError(error) }
+  }
+
+  /// Removes a key; whether it was there. O(1).
+  @discardableResult
+  public mutating func delete(_ key: RawSpan) -> Bool {
+    do throws(TypedError) { return try engine.typedDelete(key) } catch { return false }
+  }
+
+  /// Whether a key is there. O(1).
+  public mutating func exists(_ key: RawSpan) -> Bool {
+    do throws(TypedError) { return try engine.typedExists(key) } catch { return false }
+  }
+
+  /// Adds to the integer of a key, 0 if it is not there; the sum. Its expiry stays. O(1).
+  ///
+  /// - Throws: `notAnInteger`, `overflow`, `outOfMemory`, `tooLarge`.
+  @discardableResult
+  public mutating func increment(_ key: RawSpan, by number: Int64 = 1) throws(TernError) -> Int64 {
+    do throws(TypedError) {
+      return try engine.typedIncrement(key, by: number)
+    } catch { throw TernError(error) }
+  }
+
+  /// Has a key expire so many milliseconds from now, at once if they are not positive; whether it is there. O(1).
+  ///
+  /// - Throws: `invalidExpiry`, `outOfMemory`.
+  @discardableResult
+  public mutating func expire(
+    _ key: RawSpan, after milliseconds: Int64
+  ) throws(TernError) -> Bool {
+    do throws(TypedError) {
+      return try engine.typedExpire(key, after: milliseconds)
+    } catch { throw TernError(error) }
+  }
+
+  /// A key's value as text; nil if there is none. Allocates the text.
+  public mutating func get(_ key: String) -> String? {
+    unsafe get(key.utf8.span.bytes) { text(of: $0) }
+  }
+
+  /// Stores a text. False if no memory could be had.
+  @discardableResult
+  public mutating func set(_ key: String, _ value: String) -> Bool {
+    unsafe set(key.utf8.span.bytes, value.utf8.span.bytes)
   }
 }
