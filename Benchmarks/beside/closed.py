@@ -24,7 +24,7 @@ def full():
     cells += [Cell(test, pipeline, clients, 16, LARGE)
               for test in ("get", "set", "incr", "mset") for pipeline in (1, 16, 64) for clients in (50, 500)]
     # cells that share a filling stand together
-    return sorted(cells, key=lambda cell: (cell.keys, cell.size))
+    return sorted(cells, key=lambda cell: (cell.keys, cell.size, cell.test in ("incr", "mset"), cell.test == "mset"))
 
 
 def request_count(cell, scale):
@@ -83,13 +83,17 @@ def measure(servers, cells, rounds, scale, say):
     """Every cell, both servers in turn in every round, who is first changing from round to round."""
     results, filled = [], None
     for cell in cells:
-        if filled != (cell.keys, cell.size):
+        # Keys of get and set stay for the next cell; those of incr and mset have other names, and values of their own.
+        wanted = (cell.keys, cell.size, cell.test if cell.test in ("incr", "mset") else "")
+        if filled != wanted:
+            prefix, value = {"incr": (b"counter:", b"1000"), "mset": (b"key:{t}:", b"x" * cell.size)}.get(
+                cell.test, (b"key:", b"x" * cell.size))
             for server in servers:
                 link = server.link()
                 link("FLUSHALL")
-                link.fill(cell.keys, cell.size)
+                link.fill(cell.keys, value, prefix)
                 link.close()
-            filled = (cell.keys, cell.size)
+            filled = wanted
         result = {**cell._asdict(), "requests": request_count(cell, scale), "load_core": 0 if cell.pipeline == 1 else 1}
         refused = {server.name: text for server in servers if (text := refusal(server, cell))}
         if refused:

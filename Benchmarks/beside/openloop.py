@@ -104,7 +104,7 @@ def measure(servers, rates, rounds, seconds, say):
     for server in servers:
         link = server.link()
         link("FLUSHALL")
-        link.fill(KEYS, 16)
+        link.fill(KEYS, b"x" * 16)
         link.close()
     os.sched_setaffinity(0, {1})  # the servers are on core 0
     results = []

@@ -54,7 +54,7 @@ def short(number):
 def bars(cells, figure, title, axis, better):
     """Two bars a cell; the ratio stands behind them."""
     cells = [cell for cell in cells if "median" in cell]
-    left, right, top, row = 270, 90, 64, 42
+    left, right, top, row = 300, 100, 64, 42
     drawing = Drawing(900, top + row * len(cells) + 50, title)
     largest = max([cell["median"][name][figure] for cell in cells for name in NAMES] or [1])
     marks = ticks(largest)

@@ -46,13 +46,14 @@ class Link:
             return items
         return text
 
-    def fill(self, keys, size):
+    def fill(self, keys, value, prefix=b"key:"):
         """Sets keys 0 to `keys` - 1, named as redis-benchmark names them, each once."""
-        value, batch = b"x" * size, 1000 if size < 1024 else 100
+        batch = 1000 if len(value) < 1024 else 100
         for first in range(0, keys, batch):
             last = min(first + batch, keys)
             self.socket.sendall(b"".join(
-                b"*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$%d\r\n%s\r\n" % (n, size, value) for n in range(first, last)))
+                b"*3\r\n$3\r\nSET\r\n$%d\r\n%s%012d\r\n$%d\r\n%s\r\n" % (len(prefix) + 12, prefix, n, len(value), value)
+                for n in range(first, last)))
             for _ in range(first, last):
                 self.reply()
 
