@@ -27,6 +27,13 @@ def full():
     return sorted(cells, key=lambda cell: (cell.keys, cell.size, cell.test in ("incr", "mset"), cell.test == "mset"))
 
 
+def shown(cells):
+    """The cells for a plot or a short table: all of a few, of many those of the quick matrix."""
+    if len(cells) <= 2 * len(QUICK):
+        return cells
+    return [cell for cell in cells if Cell(*(cell[name] for name in Cell._fields)) in QUICK]
+
+
 def request_count(cell, scale):
     """So many that a run takes about two seconds on a machine of 2020."""
     count = {1: 150_000, 16: 800_000, 64: 1_600_000}[cell.pipeline]

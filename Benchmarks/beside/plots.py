@@ -2,7 +2,7 @@
 import math
 from xml.sax.saxutils import escape
 
-from .closed import label
+from .closed import label, shown
 
 REDIS, TERN, INK, FAINT = "#9aa0a6", "#1668b8", "#202124", "#dadce0"
 NAMES = {"redis": "redis-server", "tern": "Tern"}
@@ -53,7 +53,7 @@ def short(number):
 
 def bars(cells, figure, title, axis, better):
     """Two bars a cell; the ratio stands behind them."""
-    cells = [cell for cell in cells if "median" in cell]
+    cells = [cell for cell in shown(cells) if "median" in cell]
     left, right, top, row = 300, 100, 64, 42
     drawing = Drawing(900, top + row * len(cells) + 50, title)
     largest = max([cell["median"][name][figure] for cell in cells for name in NAMES] or [1])
