@@ -19,6 +19,8 @@ let package = Package(
   products: [
     .library(name: "Tern", targets: ["Tern"]),
     .executable(name: "tern", targets: ["TernCommand"]),
+    // For the package in `Benchmarks`, which measures these apart; no promise to anyone else.
+    .library(name: "TernParts", targets: ["RESP", "Sharding", "Storage", "Engine"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")

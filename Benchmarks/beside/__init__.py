@@ -1,0 +1,1 @@
+"""What `versus` is made of."""
