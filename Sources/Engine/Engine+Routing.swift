@@ -127,7 +127,9 @@ extension Engine {
     if keyspace.find(slot, KeyHash(key, seed: hashSeed), key) != nil {
       tally.here += 1
     } else {
-      tally.
+      tally.gone += 1
+    }
+  }
 
   /// Reads what others have sent: control requests, newer maps.
   public mutating func drainMailbox() {

@@ -13,7 +13,7 @@ struct CommandStatistics {
 /// What was counted by a worker, over all its shards.
 struct Statistics {
   /// By command id; inline, so that counting costs no check for uniqueness.
-  var commands = InlineArray<128, CommandStatistics>(repeating: CommandStatistics())
+  var commands = InlineArray<256, CommandStatistics>(repeating: CommandStatistics())
   /// Error replies by their first word; filled on the cold path.
   var errors: [(code: String, count: UInt64)] = []
   var commandCount: UInt64 = 0

@@ -138,7 +138,8 @@ struct WorkerLoop: ~Copyable {
     guard let deadline = engine.nextDeadline else { return max(0, untilTick) }
     // A deadline far away is none: no arithmetic with it.
     let milliseconds = deadline &- SystemClock.unixMicroseconds / 1000
-    return milliseconds > 1000 ? max(0, untilTick) : max(0, min(untilTick, milliseconds * 1_000_000))
+    return milliseconds > 1000
+      ? max(0, untilTick) : max(0, min(untilTick, milliseconds * 1_000_000))
   }
 
   // MARK: events

@@ -5,7 +5,9 @@ import Testing
 /// Values under another key: moved and copied, over nothing and over others, with every form of entry.
 @Suite struct RenameTests {
   /// Entries of every form: type, encoding, expiry, length of key, place of the value.
-  private static let keys = ["a", "b", String(repeating: "k", count: 255), String(repeating: "l", count: 256)]
+  private static let keys = [
+    "a", "b", String(repeating: "k", count: 255), String(repeating: "l", count: 256),
+  ]
   private static let values: [Bytes] = [
     [], bytes("abc"), Bytes(repeating: 7, count: 300), Bytes(repeating: 8, count: 16383),
     Bytes(repeating: 9, count: 16384), Bytes(repeating: 10, count: 2 << 20),
@@ -87,7 +89,9 @@ import Testing
       try move(&keyspace, "key \(i)", "key \(i + 1)", copies: true)
       try keyspace.set(3, bytes("key \(i)"), bytes("small"))
     }
-    for i in (0..<2000).reversed() { try move(&keyspace, "key \(i + 1)", "key \(i)", copies: false) }
+    for i in (0..<2000).reversed() {
+      try move(&keyspace, "key \(i + 1)", "key \(i)", copies: false)
+    }
     let keys = keyspace.keyCount
     #expect(keys == 1)
     #expect(value(keyspace, "key 0") == Bytes(repeating: 3, count: 20000))

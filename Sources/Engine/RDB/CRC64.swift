@@ -38,7 +38,8 @@ enum CRC64 {
       offset += 8
     }
     while offset < count {
-      rest = rest >> 8 ^ tables[Int(truncatingIfNeeded: rest ^ UInt64(bytes.byte(at: offset))) & 0xFF]
+      rest =
+        rest >> 8 ^ tables[Int(truncatingIfNeeded: rest ^ UInt64(bytes.byte(at: offset))) & 0xFF]
       offset += 1
     }
     return rest

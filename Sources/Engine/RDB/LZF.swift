@@ -30,7 +30,8 @@ struct LZFCompressor {
   /// Where a place with these three bytes (the low 24 bits) is entered.
   @inline(__always)
   private static func hash(_ window: UInt32) -> Int {
-    Int(truncatingIfNeeded: (window >> UInt32(24 - placeBits)) &- window &* 5) & (1 << placeBits - 1)
+    Int(truncatingIfNeeded: (window >> UInt32(24 - placeBits)) &- window &* 5)
+      & (1 << placeBits - 1)
   }
 
   /// The compressed bytes if they are not more than `limit`; nil if they are. O(bytes).
