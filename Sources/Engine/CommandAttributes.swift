@@ -55,39 +55,56 @@ public struct CommandCategories: OptionSet, Sendable {
   /// A set from its bits.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
+  // In Redis's order, all of them: replies show them in it.
+
   /// Commands over keys of any type.
   public static let keyspace = CommandCategories(rawValue: 1 << 0)
   /// Commands that read.
   public static let read = CommandCategories(rawValue: 1 << 1)
   /// Commands that write.
   public static let write = CommandCategories(rawValue: 1 << 2)
-  /// Commands on strings.
-  public static let string = CommandCategories(rawValue: 1 << 3)
-  /// Commands on strings as arrays of bits.
-  public static let bitmap = CommandCategories(rawValue: 1 << 4)
-  /// Operator's commands.
-  public static let admin = CommandCategories(rawValue: 1 << 5)
-  /// Constant or logarithmic time.
-  public static let fast = CommandCategories(rawValue: 1 << 6)
-  /// Everything else.
-  public static let slow = CommandCategories(rawValue: 1 << 7)
-  /// Commands that can harm a running system.
-  public static let dangerous = CommandCategories(rawValue: 1 << 8)
-  /// Commands about the connection.
-  public static let connection = CommandCategories(rawValue: 1 << 9)
   /// Commands on sets.
-  public static let set = CommandCategories(rawValue: 1 << 10)
+  public static let set = CommandCategories(rawValue: 1 << 3)
   /// Commands on sorted sets.
-  public static let sortedSet = CommandCategories(rawValue: 1 << 11)
+  public static let sortedSet = CommandCategories(rawValue: 1 << 4)
   /// Commands on lists.
-  public static let list = CommandCategories(rawValue: 1 << 12)
+  public static let list = CommandCategories(rawValue: 1 << 5)
+  /// Commands on hashes.
+  public static let hash = CommandCategories(rawValue: 1 << 6)
+  /// Commands on strings.
+  public static let string = CommandCategories(rawValue: 1 << 7)
+  /// Commands on strings as arrays of bits.
+  public static let bitmap = CommandCategories(rawValue: 1 << 8)
+  /// Commands on estimates of set sizes.
+  public static let hyperLogLog = CommandCategories(rawValue: 1 << 9)
+  /// Commands on places.
+  public static let geo = CommandCategories(rawValue: 1 << 10)
+  /// Commands on streams.
+  public static let stream = CommandCategories(rawValue: 1 << 11)
+  /// Commands about messages.
+  public static let pubsub = CommandCategories(rawValue: 1 << 12)
+  /// Operator's commands.
+  public static let admin = CommandCategories(rawValue: 1 << 13)
+  /// Constant or logarithmic time.
+  public static let fast = CommandCategories(rawValue: 1 << 14)
+  /// Everything else.
+  public static let slow = CommandCategories(rawValue: 1 << 15)
+  /// Commands that may wait.
+  public static let blocking = CommandCategories(rawValue: 1 << 16)
+  /// Commands that can harm a running system.
+  public static let dangerous = CommandCategories(rawValue: 1 << 17)
+  /// Commands about the connection.
+  public static let connection = CommandCategories(rawValue: 1 << 18)
   /// Commands about transactions.
-  public static let transaction = CommandCategories(rawValue: 1 << 13)
+  public static let transaction = CommandCategories(rawValue: 1 << 19)
+  /// Commands about scripts.
+  public static let scripting = CommandCategories(rawValue: 1 << 20)
 
   /// Redis's names of the categories, by bit.
   static let names = [
-    "keyspace", "read", "write", "string", "bitmap", "admin", "fast", "slow", "dangerous",
-    "connection", "set", "sortedset", "list", "transaction",
+    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
+    "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
+    "connection", "transaction", "scripting",
   ]
 
   /// The names of the categories in this set, in Redis's order, without `@`.

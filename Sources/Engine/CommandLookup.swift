@@ -2,7 +2,7 @@ internal import RESP
 
 /// From the name of a command, as it came over the wire, to its id.
 ///
-/// A name is packed into a `Word` (three integers, letters in upper case) and looked up in an open-addressed table of 256 places, at
+/// A name is packed into a `Word` (three integers, letters in upper case) and looked up in an open-addressed table of 1024 places, at
 /// most a third full: one multiplication and, as a rule, one comparison. No string is made. Subcommands lie in the same table, told
 /// apart by their container.
 struct CommandLookup: ~Copyable {
@@ -15,7 +15,7 @@ struct CommandLookup: ~Copyable {
   }
 
   private var places: [Place]
-  private static let mask = 255
+  static let mask = 1023
 
   init() {
     places = Array(repeating: Place(word: ""), count: Self.mask + 1)
@@ -36,7 +36,7 @@ struct CommandLookup: ~Copyable {
     let mixed =
       (word.low ^ (word.middle &* 31) ^ UInt64(UInt16(bitPattern: container)))
       &* 0x9E37_79B9_7F4A_7C15
-    return Int(truncatingIfNeeded: mixed >> 56)
+    return Int(truncatingIfNeeded: mixed >> 54)
   }
 
   /// The command of that name, whatever its case, or the subcommand of `container`; nil if there is none.

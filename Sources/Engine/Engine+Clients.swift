@@ -215,7 +215,8 @@ extension Engine {
       abandon(index)
     } else {
       sessions[index].wish.insert(.ended)
-      closeIfEnded(index)
+      // Nobody else ends a wait of a client that has gone, and nothing that it sent behind it is run, as in Redis.
+      if isWaiting(client) { close(index) } else { closeIfEnded(index) }
     }
     list(index)
   }

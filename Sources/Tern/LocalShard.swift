@@ -13,8 +13,6 @@ internal import Sharding
 /// ```
 public struct LocalShard: ~Copyable {
   private var engine: Engine
-  /// Unix milliseconds, as they were told last.
-  private var now: Int64 = 0
 
   /// An empty shard.
   ///
@@ -47,7 +45,7 @@ public struct LocalShard: ~Copyable {
 
   /// A new client.
   public mutating func connect() -> ClientID? {
-    engine.connect(shard: 0, now: now)
+    engine.connect(shard: 0, now: engine.milliseconds)
   }
 
   /// Ends a client.

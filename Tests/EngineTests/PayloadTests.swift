@@ -89,7 +89,7 @@ import Testing
       // One compressor for all: what it remembers of earlier strings must not show.
       let found = StringPayload.payload(of: bytes.rawBytes, &compressor)
       #expect(found == payload(bytes))
-      #expect(StringPayload.hasGoodFooter(found.rawBytes))
+      #expect(hasGoodFooter(found))
       #expect(content(found) == bytes)
       if found[1] == 0xC3 {
         compressed += 1
@@ -129,22 +129,26 @@ import Testing
     #expect(LZF.decompress([0x20, 0].rawBytes, count: 3) == nil)
   }
 
+  private func hasGoodFooter(_ payload: [UInt8]) -> Bool {
+    StringPayload.hasGoodFooter(payload.rawBytes)
+  }
+
   @Test func footers() {
     let good = payload(text("abc"))
-    #expect(StringPayload.hasGoodFooter(good.rawBytes))
+    #expect(hasGoodFooter(good))
     for version: UInt16 in [0, 9, 10, 11] {
-      #expect(StringPayload.hasGoodFooter(footed([0, 1, 97], version: version).rawBytes))
+      #expect(hasGoodFooter(footed([0, 1, 97], version: version)))
     }
     for version: UInt16 in [12, 256, 65535] {
-      #expect(!StringPayload.hasGoodFooter(footed([0, 1, 97], version: version).rawBytes))
+      #expect(!hasGoodFooter(footed([0, 1, 97], version: version)))
     }
     for i in good.indices {
       for bit in 0..<8 {
         var bad = good
         bad[i] ^= 1 << UInt8(bit)
-        #expect(!StringPayload.hasGoodFooter(bad.rawBytes))
+        #expect(!hasGoodFooter(bad))
       }
-      #expect(!StringPayload.hasGoodFooter(Array(good[..<i]).rawBytes))
+      #expect(!hasGoodFooter(Array(good[..<i])))
     }
     #expect(content(footed([])) == nil)
   }

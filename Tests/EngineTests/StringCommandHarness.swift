@@ -11,7 +11,8 @@ struct StringShard: ~Copyable {
   init(_ change: (inout Settings) -> Void = { _ in }) throws {
     let id = ShardID(number: 1, generation: 1)
     let bytes = [UInt8](repeating: 0xA7, count: NodeID.byteCount)
-    let nodeID = try #require(NodeID(bytes.span.bytes))
+    let parsed = NodeID(bytes.span.bytes)
+    let nodeID = try #require(parsed)
     let address = try #require(EndpointAddress(host: "127.0.0.1", port: 7001))
     let shard = ClusterShard(id: id, nodeID: nodeID, address: address, epoch: ConfigEpoch(1))
     var options = EngineOptions(
@@ -19,10 +20,14 @@ struct StringShard: ~Copyable {
     options.shards = [LocalShardInfo(id: id, nodeID: nodeID)]
     options.hashSeed = (1, 2)
     change(&options.settings)
-    engine = try Engine(options)
+    var engine = try Engine(options)
     engine.beginTurn(microseconds: 1_700_000_000_000_000)
-    client = try #require(engine.connect(shard: 0, now: 0))
+    guard let client = engine.connect(shard: 0, now: 0) else { throw Refused() }
+    self.client = client
+    self.engine = engine
   }
+
+  private struct Refused: Error {}
 
   /// Tells the time: so long after the test's beginning.
   mutating func advance(milliseconds: Int64) {
@@ -41,13 +46,19 @@ struct StringShard: ~Copyable {
     engine.receive(request.span.bytes, from: client)
     var reply: [UInt8] = []
     while true {
-      let part = engine.output(of: client)
-      if part.byteCount == 0 { break }
-      for i in 0..<part.byteCount { reply.append(part.byte(at: i)) }
-      engine.sent(part.byteCount, of: client)
+      let part = Self.output(of: client, of: engine)
+      if part.isEmpty { break }
+      reply += part
+      engine.sent(part.count, of: client)
     }
     let text = String(reply.map { Character(Unicode.Scalar($0)) })
     return text.replacing("\r\n", with: " ").trimmingSuffix { $0 == " " }
+  }
+
+  /// Apart, because the bytes that are lent hold the engine.
+  private static func output(of client: ClientID, of engine: borrowing Engine) -> [UInt8] {
+    let part = engine.output(of: client)
+    return (0..<part.byteCount).map { part.byte(at: $0) }
   }
 
   /// What the keys take, by size class.

@@ -57,7 +57,8 @@ import Testing
       (".5", "0.5"), ("5.", "5"),
     ] {
       let bytes = Array(text.utf8)
-      let number = try #require(ExtendedFloat(bytes.span.bytes), "\(text)")
+      let parsed = ExtendedFloat(bytes.span.bytes)
+      let number = try #require(parsed, "\(text)")
       #expect(String(decoding: number.text, as: UTF8.self) == shown, "\(text)")
     }
     for text in [
@@ -98,9 +99,10 @@ import Testing
       for _ in 0..<2000 {
         let (a, b) = (number(), number())
         let texts = [a, b, a + b].map { Self.hex($0) }
-        let x = try #require(ExtendedFloat(texts[0].span.bytes))
-        let y = try #require(ExtendedFloat(texts[1].span.bytes))
-        let sum = try #require(ExtendedFloat(texts[2].span.bytes))
+        let parsed = texts.map { ExtendedFloat($0.span.bytes) }
+        let x = try #require(parsed[0])
+        let y = try #require(parsed[1])
+        let sum = try #require(parsed[2])
         #expect(x.adding(y) == sum, "\(a) + \(b)")
       }
     }

@@ -119,10 +119,11 @@ extension Engine {
     }
   }
 
-  /// The access clock of a key that was last used so many seconds ago; what the clock cannot tell is half of its range ago.
+  /// The access clock of a key that was last used so many seconds ago: a clock of 24 bits, which goes round.
   private func accessClock(idle seconds: Int64) -> UInt32 {
-    let most: UInt32 = 0xFF_FFFF
-    if seconds <= Int64(accessClock) { return accessClock - UInt32(seconds) }
-    return (accessClock + most / 2) % most
+    let most: Int64 = 0xFF_FFFF
+    var moment = Int64(accessClock) - seconds
+    if moment < 0 { moment += most }
+    return UInt32(moment & most)
   }
 }

@@ -79,6 +79,11 @@ extension Engine {
         reply: kind))
   }
 
+  /// Whether a client is parked by its own will.
+  func isWaiting(_ client: ClientID) -> Bool {
+    !waiting.isEmpty && waiting.contains { $0.client == client }
+  }
+
   /// The Unix milliseconds at which the next waiting client is to be answered; nil if none has a deadline.
   public var nextDeadline: Int64? {
     var next: Int64? = nil
