@@ -8,8 +8,10 @@ internal import Sharding
 ///
 /// ```swift
 /// var shard = try LocalShard()
-/// var session = shard.connect()
-/// shard.execute("*1\r\n$4\r\nPING\r\n".utf8Span.bytes, on: session) { reply in … }
+/// shard.set("greeting", "hello")
+/// let client = shard.connect()!
+/// shard.receive("GET greeting\r\n".utf8Span.span.bytes, from: client)
+/// shard.takeReplies(to: client)  // $5 hello
 /// ```
 public struct LocalShard: ~Copyable {
   private var engine: Engine

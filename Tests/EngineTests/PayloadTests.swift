@@ -34,7 +34,7 @@ import Testing
   private func sample(_ draw: inout Draw) -> [UInt8] {
     let count = [0, 1, 19, 20, 21, 22, 23, 33, 64, 300, 5000, 20000][draw.below(12)]
     let letters = [1, 2, 3, 256][draw.below(4)]
-    return (0..<count).map { _ in UInt8(97 &+ draw.below(letters) & 0xFF) }
+    return (0..<count).map { _ in UInt8(truncatingIfNeeded: 97 + draw.below(letters)) }
   }
 
   @Test func checksum() {
