@@ -19,6 +19,15 @@ import Testing
     }
   }
 
+  /// How many worker threads there are, once they are that many, or after 5 s: a thread that was joined is seen in /proc a moment longer.
+  private func workerThreads(awaiting count: Int) async -> Int {
+    for _ in 0..<5000 {
+      if workerThreads().count == count { break }
+      try? await Task.sleep(for: .milliseconds(1))
+    }
+    return workerThreads().count
+  }
+
   private func names(in directory: String) -> [String] {
     guard let stream = opendir(directory) else { return [] }
     defer { closedir(stream) }
@@ -209,10 +218,10 @@ import Testing
   }
 
   @Test func severalClusters() async throws {
-    let before = workerThreads().count
+    let before = await workerThreads(awaiting: 0)
     var clusters: [Cluster] = []
     for i in 1...4 { clusters.append(try await Cluster.start(settings(i, workers: 2))) }
-    #expect(workerThreads().count == before + 8)
+    #expect(await workerThreads(awaiting: before + 8) == before + 8)
     for (i, cluster) in clusters.enumerated() {
       try await cluster.shard(for: "k").run { turn throws(TernError) in try turn.set("k", "\(i)") }
     }
@@ -224,13 +233,13 @@ import Testing
     }
     // One of them ends; the others serve on.
     await clusters[1].shutdown()
-    #expect(workerThreads().count == before + 6)
+    #expect(await workerThreads(awaiting: before + 6) == before + 6)
     let value = try await clusters[2].shard(for: "k").run { turn throws(TernError) in
       try turn.get("k")
     }
     #expect(value == "2")
     for cluster in clusters { await cluster.shutdown() }
-    #expect(workerThreads().count == before)
+    #expect(await workerThreads(awaiting: before) == before)
   }
 
   /// Shut down by several tasks while others work: all return, later ones are told.
@@ -260,7 +269,7 @@ import Testing
         return await group.reduce(true) { $0 && $1 }
       }
       #expect(refused)
-      #expect(workerThreads().isEmpty)
+      #expect(await workerThreads(awaiting: 0) == 0)
       await #expect(throws: TernError.stopped) { try await cluster.shard(1).run { _ in } }
       await cluster.shutdown()
     }
@@ -304,13 +313,13 @@ import Testing
       try turn.execute(Array("SHUTDOWN\r\n".utf8).span.bytes) { _ in }
     }
     await cluster.shutdown()
-    #expect(workerThreads().isEmpty)
+    #expect(await workerThreads(awaiting: 0) == 0)
 
     weak var dropped: Cluster?
     do {
       let cluster = try await Cluster.start(settings(2))
       dropped = cluster
-      #expect(workerThreads().count == 2)
+      #expect(await workerThreads(awaiting: 2) == 2)
     }
     #expect(dropped == nil)
     while !workerThreads().isEmpty { await Task.yield() }
@@ -379,7 +388,7 @@ import Testing
         $0.port = 0
         $0.bind = ["nowhere"]
       }.contains("nowhere"))
-    #expect(workerThreads().isEmpty)
+    #expect(await workerThreads(awaiting: 0) == 0)
   }
 
   @Test(arguments: [ClusterSettings.IO.auto, .epoll]) func ports(io: ClusterSettings.IO)
