@@ -121,22 +121,26 @@ extension Engine {
     conflict(watches.clients(watching: slot, hash, key, isPresent: isPresent))
   }
 
-  /// The keys that a command names were written, or some of them; which, the watchers' `wasPresent` and the key's presence tell.
+  /// The keys that a command may write were written, or some of them; which, the watchers' `wasPresent` and the key's presence tell.
   mutating func touchKeys(of call: Call) {
     if watches.count == 0 { return }
-    for i in writtenKeys(of: call) {
-      let hash =
-        i == Int(hot[Int(call.id.rawValue)].firstKey) ? call.hash : KeyHash(call[i], seed: hashSeed)
-      touch(call.slot, hash, call[i])
+    for keys in CommandTable.all[Int(call.id.rawValue)].specifications
+    where !keys.use.contains(.readOnly) {
+      for i in places(of: keys, in: call) {
+        touch(call.slot, KeyHash(call[i], seed: hashSeed), call[i])
+      }
     }
   }
 
-  /// The arguments of a command that are keys it may have written: all of its keys. A command that only reads some of them needs a case.
-  private func writtenKeys(of call: Call) -> StrideThrough<Int> {
-    let known = hot[Int(call.id.rawValue)]
-    if known.firstKey == 0 { return stride(from: 1, through: 0, by: 1) }
-    let last = known.lastKey < 0 ? call.count + Int(known.lastKey) : Int(known.lastKey)
-    return stride(from: Int(known.firstKey), through: last, by: Int(known.step))
+  /// The arguments of a command that a specification says are keys.
+  private func places(of keys: KeySpecification, in call: Call) -> StrideThrough<Int> {
+    if keys.isUnknown {
+      // The only one that is written is SORT's STORE.
+      let destination = Self.sortDestination(call.arguments)
+      return stride(from: max(destination, 1), through: destination, by: 1)
+    }
+    let last = Int(keys.last) < 0 ? call.count + Int(keys.last) : Int(keys.last)
+    return stride(from: Int(keys.first), through: last, by: Int(keys.step))
   }
 
   /// An entry that has expired is about to be removed.

@@ -23,7 +23,8 @@ extension Engine {
   mutating func wait(_ call: Call) -> Effect {
     guard let replicas = call[1].integer() else { return notAnInteger() }
     guard let deadline = waitDeadline(call[2]) else { return .none }
-    if replicas <= 0 { answer(.replicas) } else { wait(until: deadline, .replicas) }
+    // EXEC cannot wait: what is known now is the answer.
+    if replicas <= 0 || isInTransaction { answer(.replicas) } else { wait(until: deadline, .replicas) }
     return .none
   }
 
@@ -41,7 +42,7 @@ extension Engine {
       return failing(
         "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     }
-    if replicas == 0 { answer(.files) } else { wait(until: deadline, .files) }
+    if replicas == 0 || isInTransaction { answer(.files) } else { wait(until: deadline, .files) }
     return .none
   }
 
