@@ -29,6 +29,7 @@ extension Engine {
     current = index
     swap(&reply.queue, &sessions[index].output)
     reply.version = sessions[index].version
+    reply.pool.expect(requestByteCount: bytes.byteCount)
     var offset = 0
     while true {
       let rest = bytes.extracting(offset..<bytes.byteCount)

@@ -70,6 +70,8 @@ struct Chunk {
   public private(set) var keptByteCount = 0
   /// Bytes of chunks in queues.
   public private(set) var usedByteCount = 0
+  /// What a queue's first chunk takes, unless a reply needs more.
+  private(set) var firstByteCount = ChunkPool.smallestByteCount
   /// Free chunks by size, each leading to the next.
   private var free = InlineArray<4, UnsafeMutableRawPointer?>(repeating: nil)
 
@@ -84,6 +86,14 @@ struct Chunk {
         deallocate(chunk.start, chunk.byteCount)
       }
     }
+  }
+
+  /// Says how many bytes of requests are about to be answered: replies to a long pipeline should lie in one chunk, because each chunk
+  /// is a send of its own (measured with 64 GETs: a second send is a quarter of their CPU time).
+  @inline(__always)
+  public mutating func expect(requestByteCount: Int) {
+    firstByteCount =
+      requestByteCount <= 512 ? 1 << 10 : requestByteCount <= 8 << 10 ? 4 << 10 : 16 << 10
   }
 
   /// The size that follows in a queue.

@@ -99,7 +99,7 @@
     precondition(byteCount >= 0)
     let unsent = self.byteCount
     guard limit != 0, let last = UnsafeMutableRawPointer(bitPattern: limit) else {
-      let chunk = try pool.take(preferred: ChunkPool.smallestByteCount, room: byteCount)
+      let chunk = try pool.take(preferred: pool.firstByteCount, room: byteCount)
       head = chunk.limit
       start(chunk, unsent)
       return
