@@ -25,4 +25,5 @@ let benchmarks: @Sendable () -> Void = {
     tableBenchmarks(keyCounts: [("10 M", 10_000_000)])
   }
   localShardBenchmarks()
+  clusterBenchmarks()
 }
