@@ -108,20 +108,44 @@ struct Chunk {
     }
     if byteCount < needed { byteCount = SizeClass.bytes(needed) }
     let chunk: Chunk
-    if let size = ChunkPool.size(byteCount), let first = free[size] {
-      chunk = Chunk(first)
-      free[size] = chunk.next?.limit
-      keptByteCount -= byteCount
+    if let free = takeFree(byteCount) {
+      chunk = free
     } else {
-      let start = try allocate(byteCount)
-      chunk = Chunk(start + (byteCount - Chunk.trailerByteCount))
-      chunk.start = start
+      do throws(OutOfMemory) {
+        let start = try allocate(byteCount)
+        chunk = Chunk(start + (byteCount - Chunk.trailerByteCount))
+        chunk.start = start
+      } catch {
+        // What is at hand will do: an error is to be told even where nothing can be allocated.
+        guard let (free, itsByteCount) = takeFree(atLeast: needed) else { throw error }
+        chunk = free
+        byteCount = itsByteCount
+      }
     }
     chunk.next = nil
     chunk.unsent = chunk.start
     chunk.end = chunk.start
     usedByteCount += byteCount
     return chunk
+  }
+
+  /// A free chunk of that size.
+  private mutating func takeFree(_ byteCount: Int) -> Chunk? {
+    guard let size = ChunkPool.size(byteCount), let first = free[size] else { return nil }
+    let chunk = Chunk(first)
+    free[size] = chunk.next?.limit
+    keptByteCount -= byteCount
+    return chunk
+  }
+
+  /// The smallest free chunk that holds so many bytes.
+  private mutating func takeFree(atLeast needed: Int) -> (Chunk, byteCount: Int)? {
+    var byteCount = ChunkPool.smallestByteCount
+    for _ in 0..<ChunkPool.sizeCount {
+      if byteCount >= needed, let chunk = takeFree(byteCount) { return (chunk, byteCount) }
+      byteCount *= 4
+    }
+    return nil
   }
 
   /// Takes a chunk back.

@@ -133,14 +133,13 @@ extension Engine {
     }
     if isReadOnly { return failing("ERR BITFIELD_RO only supports the GET subcommand") }
     let old = live(call)
-    let oldCount = old.map { keyspace.stringByteCount(of: $0) } ?? 0
     let entry: EntryRef
     do throws(OutOfMemory) {
       entry = try keyspace.grow(
         call.slot, call.hash, call[1], to: byteCount, of: old, clock: accessClock)
     } catch { return outOfMemory() }
-    let isChanged = changeFields(call, count, of: entry)
-    return isChanged || byteCount > oldCount ? .verbatim : .none
+    // As in Redis, where every write FAILs the string is longer by zeros, and nobody is told.
+    return changeFields(call, count, of: entry) ? .verbatim : .none
   }
 
   private mutating func readFields(_ call: Call, _ count: Int) {
