@@ -32,7 +32,7 @@ extension Engine {
       return .none
     }
     // The number of words is part of a subcommand's name here, as in Redis.
-    switch (Word(call[1]), call.count) {
+    switch (Self.text(of: call[1]).uppercased(), call.count) {
     case ("HELP", 2): return debugHelp(call)
     case ("SLEEP", 3):
       sleep(seconds: Self.leadingNumber(call[2]))
@@ -49,7 +49,7 @@ extension Engine {
       park(for: .sweepExpired(Self.leadingNumber(call[2]) != 0))
       return .none
     case ("DIGEST", 2):
-      reply.append(text: "+\(digestOfShard().text)\r\n")
+      replyStatus(digestOfShard().text)
       return .none
     case ("DIGEST-VALUE", _): return debugDigestValue(call)
     case ("ERROR", 3):
@@ -96,6 +96,11 @@ extension Engine {
     }
     reply.ok()
     return .none
+  }
+
+  /// Answers `+text`.
+  mutating func replyStatus(_ text: String) {
+    reply.append(bytes: Array("+\(text)\r\n".utf8))
   }
 
   private mutating func unknownDebug(_ call: Call) -> Effect {
@@ -161,9 +166,8 @@ extension Engine {
     let length = StringPayload.payload(of: bytes(of: entry).rawBytes, &compressor).count
     let then = keyspace.accessClock(of: entry)
     let idle = accessClock >= then ? accessClock - then : 0
-    reply.append(
-      text:
-        "+Value at:0x\(String(entry.address, radix: 16)) refcount:\(isShared ? Int(Int32.max) : 1) encoding:\(name) serializedlength:\(length - 1 - StringPayload.footerByteCount) lru:\(then) lru_seconds_idle:\(idle)\r\n"
+    replyStatus(
+      "Value at:0x\(String(entry.address, radix: 16)) refcount:\(isShared ? Int(Int32.max) : 1) encoding:\(name) serializedlength:\(length - 1 - StringPayload.footerByteCount) lru:\(then) lru_seconds_idle:\(idle)"
     )
     return .none
   }
@@ -176,9 +180,8 @@ extension Engine {
     }
     let value = keyspace.bytes(of: entry).byteCount
     let key = call[2].byteCount
-    reply.append(
-      text:
-        "+key_sds_len:\(key), key_sds_avail:0, key_zmalloc: 0, val_sds_len:\(value), val_sds_avail:0, val_zmalloc: \(max(16, 8 + key + value))\r\n"
+    replyStatus(
+      "key_sds_len:\(key), key_sds_avail:0, key_zmalloc: 0, val_sds_len:\(value), val_sds_avail:0, val_zmalloc: \(max(16, 8 + key + value))"
     )
     return .none
   }

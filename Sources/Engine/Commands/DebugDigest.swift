@@ -22,7 +22,7 @@ extension Engine {
       {
         mix(entry, into: &digest)
       }
-      reply.append(text: "+\(digest.text)\r\n")
+      replyStatus(digest.text)
     }
     return .none
   }
