@@ -118,18 +118,19 @@ import Transcript
       DEBUG PROTOCOL nope  => -ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false
       """)
     _ = talk.ask("HELLO", "3")
-    func bytes(_ type: String) -> String {
-      String(decoding: talk.answers(to: request("DEBUG", "PROTOCOL", type)), as: UTF8.self)
-    }
-    #expect(bytes("double") == ",3.141\r\n")
-    #expect(bytes("map") == "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n")
-    #expect(bytes("set") == "~3\r\n:0\r\n:1\r\n:2\r\n")
-    #expect(bytes("null") == "_\r\n")
-    #expect(bytes("bignum") == "(1234567999999999999999999999999999999\r\n")
-    #expect(bytes("verbatim") == "=29\r\ntxt:This is a verbatim\nstring\r\n")
+    #expect(Self.bytes("double", &talk) == ",3.141\r\n")
+    #expect(Self.bytes("map", &talk) == "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n")
+    #expect(Self.bytes("set", &talk) == "~3\r\n:0\r\n:1\r\n:2\r\n")
+    #expect(Self.bytes("null", &talk) == "_\r\n")
+    #expect(Self.bytes("bignum", &talk) == "(1234567999999999999999999999999999999\r\n")
+    #expect(Self.bytes("verbatim", &talk) == "=29\r\ntxt:This is a verbatim\nstring\r\n")
     #expect(
-      bytes("attrib").hasPrefix("|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"))
-    #expect(bytes("push").hasPrefix(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n$40\r\n"))
+      Self.bytes("attrib", &talk).hasPrefix("|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"))
+    #expect(Self.bytes("push", &talk).hasPrefix(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n$40\r\n"))
+  }
+
+  private static func bytes(_ type: String, _ talk: inout Talk) -> String {
+    String(decoding: talk.answers(to: request("DEBUG", "PROTOCOL", type)), as: UTF8.self)
   }
 
   /// Expired keys that nobody touches stay until they are looked for again.
@@ -141,11 +142,9 @@ import Transcript
       SET k v PX 10        => +OK
       @ 1001000
       """)
-    talk.shard.tick()
     while talk.housekeep() {}
     #expect(talk.keyCount == 1)
     talk.expect("DEBUG SET-ACTIVE-EXPIRE 1 => +OK")
-    talk.shard.tick()
     while talk.housekeep() {}
     #expect(talk.keyCount == 0)
   }
@@ -153,7 +152,7 @@ import Transcript
   @Test func pictures() throws {
     var talk = try Talk()
     for words in [["LOLWUT"], ["LOLWUT", "VERSION", "5", "30"], ["LOLWUT", "VERSION", "9"]] {
-      let text = talk.shown(talk.answers(to: request(words.map { Array($0.utf8) })))
+      let text = shown(talk.answers(to: request(words.map { Array($0.utf8) })))
       #expect(text.hasSuffix("Redis ver. 7.2.4\\n\""), "\(text)")
     }
     talk.expect(
