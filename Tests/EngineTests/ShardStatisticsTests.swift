@@ -153,3 +153,48 @@ import Transcript
     #expect((memory["used_memory_peak"] ?? 0) > (memory["used_memory"] ?? 0) + 4000)
   }
 }
+
+@Suite struct DebugAccessTests {
+  /// `local` means the addresses of this machine's loopback, or no socket at all.
+  @Test func localConnections() throws {
+    var settings = Settings()
+    try settings.set("enable-debug-command", to: "local")
+    var rig = try Rig(settings: settings)
+    for (address, isLocal) in [
+      ("127.0.0.1:5000", true), ("[::1]:5000", true), ("", true), ("10.0.0.7:5000", false),
+      ("127.0.0.11:5000", false), ("[::12]:5000", false),
+    ] {
+      let client = try #require(rig.engine.connect(shard: 0, address: address, now: 1_000_000))
+      let reply = rig.ask("DEBUG SLEEP 0", from: client)
+      #expect(reply == "+OK" ? isLocal : !isLocal, "\(address): \(reply)")
+    }
+  }
+
+  /// What DEBUG LOG says is the server's to take, once.
+  @Test func log() throws {
+    var settings = Settings()
+    try settings.set("enable-debug-command", to: "yes")
+    var rig = try Rig(settings: settings)
+    _ = rig.ask("DEBUG LOG hello", from: rig.client)
+    #expect(rig.engine.takeLogLines() == ["DEBUG LOG: hello"])
+    #expect(rig.engine.takeLogLines() == [])
+    for _ in 0..<300 { _ = rig.ask("DEBUG LOG x", from: rig.client) }
+    #expect(rig.engine.takeLogLines().count == 256)
+  }
+
+  /// At the configuration endpoint there are no keys to look at.
+  @Test func configurationEndpoint() throws {
+    var settings = Settings()
+    try settings.set("enable-debug-command", to: "yes")
+    var rig = try Rig(settings: settings)
+    _ = rig.ask("SET k v", from: rig.client)
+    let client = try rig.connect(to: nil)
+    #expect(rig.ask("DEBUG DIGEST", from: client) == "+" + String(repeating: "0", count: 40))
+    #expect(rig.ask("DEBUG OBJECT k", from: client) == "-ERR no such key")
+    #expect(rig.ask("DEBUG POPULATE 5", from: client) == "+OK")
+    #expect(rig.engine.keyCount == 1)
+    let before = rig.ask("INFO replication", from: rig.client)
+    _ = rig.ask("DEBUG CHANGE-REPL-ID", from: rig.client)
+    #expect(rig.ask("INFO replication", from: rig.client) != before)
+  }
+}
