@@ -164,7 +164,8 @@ import Transcript
       ("127.0.0.1:5000", true), ("[::1]:5000", true), ("", true), ("10.0.0.7:5000", false),
       ("127.0.0.11:5000", false), ("[::12]:5000", false),
     ] {
-      let client = try #require(rig.engine.connect(shard: 0, address: address, now: 1_000_000))
+      let connected = rig.engine.connect(shard: 0, address: address, now: 1_000_000)
+      let client = try #require(connected)
       let reply = rig.ask("DEBUG SLEEP 0", from: client)
       #expect(reply == "+OK" ? isLocal : !isLocal, "\(address): \(reply)")
     }
