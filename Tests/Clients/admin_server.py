@@ -118,16 +118,21 @@ def table(Step, key):
     def lolwut(r):
         return Step(["LOLWUT", *r.choice([[], ["VERSION"], ["VERSION", "x"], ["VERSION", "5"], ["VERSION", "6", "10", "3"], ["VERSION", "5", "x"], ["VERSION", "9"], ["1", "2"], ["x"]])], picture)
 
+    def looked_at(r, count, words, compare=None):
+        """A command over keys that were looked at before: redis's DEBUG also sees those whose time has come, until they are removed."""
+        keys = [key(r) for _ in range(count)]
+        return [Step(["EXISTS", k]) for k in keys] + [Step([*words, *keys], compare)]
+
     def debug(r):
         kind = r.random()
         if kind < 0.1:
             return Step(["DEBUG", "DIGEST"], alone=True)
         if kind < 0.25:
-            return Step(["DEBUG", _any_case(r, "DIGEST-VALUE"), *[key(r) for _ in range(r.randint(0, 4))]])
+            return looked_at(r, r.randint(1, 4), ["DEBUG", _any_case(r, "DIGEST-VALUE")])
         if kind < 0.4:
-            return Step(["DEBUG", r.choice(["OBJECT", "SDSLEN"]), key(r)], low_level)
+            return looked_at(r, 1, ["DEBUG", r.choice(["OBJECT", "SDSLEN"])], low_level)
         if kind < 0.5:
-            return Step(["DEBUG", r.choice(["LISTPACK", "QUICKLIST", "HTSTATS-KEY"]), key(r)])
+            return looked_at(r, 1, ["DEBUG", r.choice(["LISTPACK", "QUICKLIST", "HTSTATS-KEY"])])
         if kind < 0.6:
             return Step(["DEBUG", "PROTOCOL", _any_case(r, r.choice(TYPES))])
         if kind < 0.65:
