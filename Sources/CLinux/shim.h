@@ -208,6 +208,13 @@ static inline void tern_process_microseconds(int64_t *user, int64_t *system) {
   *user = (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec;
   *system = (int64_t)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
 }
+/// Microseconds of CPU that the calling thread has used. 1 is RUSAGE_THREAD.
+static inline void tern_thread_microseconds(int64_t *user, int64_t *system) {
+  struct rusage usage = {0};
+  getrusage((__typeof__(RUSAGE_SELF))1, &usage);
+  *user = (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec;
+  *system = (int64_t)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
+}
 /// The processor's time-stamp counter; 0 where there is none that Tern knows.
 static inline uint64_t tern_time_stamp(void) {
 #if defined(__x86_64__)

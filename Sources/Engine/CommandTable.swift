@@ -7,6 +7,7 @@ public enum CommandTable {
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
+    + documentingCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -431,5 +432,25 @@ public enum CommandTable {
     Command(
       .unwatch, "unwatch", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
       .transactions, since: "2.2.0", "O(1)"),
+  ]
+
+  // What the server says of itself, beside `serverCommands`, and what is there for tests.
+  private static let documentingCommands: [Command] = [
+    Command(
+      .commandDocs, "command|docs", -2, [.loading, .stale], [.connection],
+      tips: ["nondeterministic_output_order"], .server, since: "7.0.0",
+      "O(N) where N is the number of commands asked for", of: .command),
+    Command(
+      .commandGetKeysAndFlags, "command|getkeysandflags", -4, [.loading, .stale], [.connection],
+      .server, since: "7.0.0", "O(N) where N is the number of arguments", of: .command),
+    Command(
+      .lolwut, "lolwut", -1, [.readonly, .fast], [], .server, since: "5.0.0",
+      "O(N) where N is the number of squares drawn"),
+    Command(
+      .swapdb, "swapdb", 3, [.write, .fast], [.keyspace, .dangerous], .server, since: "4.0.0",
+      "O(1): it is refused"),
+    Command(
+      .debug, "debug", -2, [.admin, .noscript, .loading, .stale], [], .server, since: "1.0.0",
+      "Depends on subcommand."),
   ]
 }

@@ -7,6 +7,8 @@ public enum ControlRequest: Sendable {
   case resetStatistics
   /// SHUTDOWN: the process ends after its replies were sent; never answered.
   case shutdown
+  /// DEBUG SET-ACTIVE-EXPIRE: whether expired keys are looked for.
+  case sweepExpired(Bool)
 }
 
 /// A control request on its way from an engine to the sequencer.
@@ -48,6 +50,11 @@ public struct ProcessFigures: Sendable {
   public var backend = "none"
   /// Connections of all workers.
   public var connectedClients = 0
+  /// CPU seconds of the thread that this engine runs on.
+  public var threadSystemCPUSeconds = 0.0
+  public var threadUserCPUSeconds = 0.0
+  /// What each worker has counted, by its index; INFO of the configuration endpoint adds them up.
+  public var totals: [WorkerTotals?] = []
   /// Bytes by size class that all workers' keyspaces use.
   public var keyspaceByteCount = 0
 

@@ -11,6 +11,7 @@ extension Engine {
   ) -> ClientID? {
     let id = nextClientNumber * UInt64(workers) + UInt64(worker) + UInt64(workers)
     nextClientNumber += 1
+    count(forShard: shard.map(Int32.init) ?? Session.endpoint)
     statistics.connectionsReceived += 1
     let session = Session(
       id: id, shard: shard.map(Int32.init) ?? Session.endpoint, address: address,
@@ -45,7 +46,9 @@ extension Engine {
   ) {
     let index = client.index
     let foresight = takeForesight(place, of: index)
+    count(forShard: sessions[index].shard)
     statistics.bytesIn += UInt64(bytes.byteCount)
+    statistics.reads &+= 1
     // What comes behind the last command is read, so that no reset overtakes the last reply, and counts for nothing.
     if sessions[index].mode.contains(.closing) { return }
     sessions[index].bytesIn += UInt64(bytes.byteCount)
@@ -79,6 +82,7 @@ extension Engine {
   /// Runs what a session has kept, as far as it may.
   mutating func runKept(_ index: Int32) {
     if sessions[index].mode.isDisjoint(with: .stopped), !sessions[index].query.isEmpty {
+      count(forShard: sessions[index].shard)
       var query = ByteBuffer()
       swap(&query, &sessions[index].query)
       let done = run(query.bytes, of: index)
@@ -197,7 +201,9 @@ extension Engine {
     sessions[index].wish.remove(.sending)
     sessions[index].bytesOut += UInt64(byteCount)
     sessions[index].lastActiveAt = now
+    count(forShard: sessions[index].shard)
     statistics.bytesOut += UInt64(byteCount)
+    statistics.writes &+= 1
     if sessions[index].mode.contains(.outputFull),
       sessions[index].output.byteCount <= settings.clientOutputPause / 2
     {

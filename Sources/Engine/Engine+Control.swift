@@ -45,10 +45,16 @@ extension Engine {
     case .configure(let changes):
       configure(changes)
     case .resetStatistics:
-      statistics = Statistics()
-      statistics.sampledAt = now
+      for page in 0..<ledger.count {
+        ledger[page] = Statistics()
+        ledger[page].sampledAt = now
+      }
+      sweepNanoseconds = 0
+      totals = WorkerTotals(Statistics())
     case .shutdown:
       isDraining = true
+    case .sweepExpired(let isOn):
+      sweepsExpired = isOn
     }
     appliedControls.append((number, request))
   }

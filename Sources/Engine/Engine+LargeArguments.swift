@@ -91,7 +91,9 @@ extension Engine {
   public mutating func filled(_ byteCount: Int, of client: ClientID) -> Bool {
     let index = client.index
     sessions[index].bytesIn += UInt64(byteCount)
+    count(forShard: sessions[index].shard)
     statistics.bytesIn += UInt64(byteCount)
+    statistics.reads &+= 1
     sessions[index].lastActiveAt = now
     guard let argument = sessions[index].large.last else { return true }
     argument.filled(byteCount)

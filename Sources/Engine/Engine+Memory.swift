@@ -12,8 +12,18 @@ extension Engine {
   /// The last act of a thread that was given an arena: its memory goes back to the system.
   public static func unbindMemoryOfThisThread() { Arena.unbindThisThread() }
 
-  /// A connection was turned away before it became a session.
-  public mutating func countRejectedConnection() { statistics.connectionsRejected += 1 }
+  /// A connection to the shard of that local index, or to the configuration endpoint (nil), was turned away before it became a session.
+  public mutating func countRejectedConnection(to shard: Int? = nil) {
+    ledger[(shard ?? -1) + 1].connectionsRejected += 1
+  }
+
+  /// The lines for the log since the last call.
+  public mutating func takeLogLines() -> [String] {
+    if logLines.isEmpty { return [] }
+    var taken: [String] = []
+    swap(&taken, &logLines)
+    return taken
+  }
 
   /// Whether replies wait or are being sent.
   public func hasUnsentOutput(_ client: ClientID) -> Bool { !sessions[client.index].output.isEmpty }

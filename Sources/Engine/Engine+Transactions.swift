@@ -28,6 +28,10 @@ extension Engine {
     case .discard, .quit, .reset: return true
     default: break
     }
+    if call.id == .debug, !mayDebug {
+      refuseDebug()
+      return false
+    }
     if isShortOfMemory {
       // Queues take memory too.
       fail("OOM command not allowed when used memory > 'maxmemory'.")

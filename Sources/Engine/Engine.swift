@@ -112,7 +112,18 @@ public struct Engine: ~Copyable {
   /// The current command has answered an error.
   var hasFailed = false
 
-  var statistics = Statistics()
+  /// What was counted, a page for each shard; see `statistics`.
+  var ledger: Ledger<Statistics>
+  /// The sum of the pages at the last tick that made one.
+  public internal(set) var totals: WorkerTotals
+  /// What the sweep for expired keys has taken, in nanoseconds.
+  var sweepNanoseconds: UInt64 = 0
+  /// DEBUG SET-ACTIVE-EXPIRE: whether expired keys are looked for.
+  var sweepsExpired = true
+  /// How often DEBUG CHANGE-REPL-ID has come.
+  var replicationIDChanges = 0
+  /// Lines for the server's log, until it takes them.
+  var logLines: [String] = []
   var settings: Settings
   var limits: ProtocolLimits
   var map: ClusterMap
@@ -150,6 +161,8 @@ public struct Engine: ~Copyable {
     hashSeed = Storage.HashSeed(options.hashSeed.0, options.hashSeed.1)
     sessions = Slab<Session>()
     keyspace = try Self.keyspace(hashSeed, options)
+    ledger = Ledger(count: options.shards.count + 1, Statistics())
+    totals = WorkerTotals(Statistics())
     hot = CommandTable.all.map(HotCommand.init)
     clock = options.clock
     settings = options.settings

@@ -16,7 +16,7 @@ extension Engine {
       _ = keyspace.bury(workUnits: Self.sliceWorkUnits)
       if keyspace.hasGrave { return true }
     }
-    return sweepUnits > 0 && sweep()
+    return sweepUnits > 0 && sweepsExpired && sweep()
   }
 
   /// Removes expired keys among the next ones, and says whether to go on at once.
@@ -27,7 +27,10 @@ extension Engine {
     }
     var units = Self.sliceWorkUnits
     var expired = 0
+    let begin = clock.nanoseconds()
+    defer { sweepNanoseconds &+= clock.nanoseconds() &- begin }
     while let (slot, entry) = keyspace.nextExpired(&expiryCursor, now: now, workUnits: &units) {
+      count(forShard: keyspace.owner(of: slot))
       expire(slot, entry)
       expired += 1
     }
@@ -41,19 +44,15 @@ extension Engine {
   /// A few times a second: figures, the memory test.
   public mutating func tick() {
     sweepUnits = Self.sweepWorkUnits
-    let elapsed = now - statistics.sampledAt
+    for shard in -1..<Int32(shards.count) {
+      let byteCount = shard < 0 ? 0 : keyspace.byteCount(ofShard: shard)
+      ledger[Self.page(ofShard: shard)].peakByteCount = max(
+        ledger[Self.page(ofShard: shard)].peakByteCount, byteCount)
+    }
+    let elapsed = now - ledger[0].sampledAt
     if elapsed >= 1000 || elapsed < 0 {
-      let done = statistics.commandCount - statistics.sampledCommandCount
-      statistics.commandsPerSecond = elapsed > 0 ? done * 1000 / UInt64(elapsed) : 0
-      statistics.sampledCommandCount = statistics.commandCount
-      let seconds = elapsed > 0 ? Double(elapsed) / 1000 : .infinity
-      statistics.bytesInPerSecond =
-        Double(statistics.bytesIn - statistics.sampledBytesIn) / seconds
-      statistics.bytesOutPerSecond =
-        Double(statistics.bytesOut - statistics.sampledBytesOut) / seconds
-      statistics.sampledBytesIn = statistics.bytesIn
-      statistics.sampledBytesOut = statistics.bytesOut
-      statistics.sampledAt = now
+      for page in 0..<ledger.count { ledger[page].sample(now: now) }
+      totals = WorkerTotals(sumOfPages())
     }
     isShortOfMemory =
       settings.maxMemory > 0

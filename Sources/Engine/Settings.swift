@@ -38,6 +38,8 @@ public struct Settings: Sendable, Equatable {
   public var announceIP = ""
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
+  /// Who may use DEBUG: no, local or yes.
+  public var enableDebugCommand = "no"
 
   /// The defaults.
   public init() {}
@@ -181,6 +183,15 @@ struct Setting: Sendable {
     constant("databases", "1"),
     constant("save", ""),
     constant("appendonly", "no"),
+    Setting(
+      name: "enable-debug-command", isMutable: false, get: { $0.enableDebugCommand },
+      set: { (settings, text) throws(SettingError) in
+        guard ["no", "yes", "local"].contains(text.lowercased()) else {
+          throw SettingError(
+            reason: "argument(s) must be one of the following: no, yes, local")
+        }
+        settings.enableDebugCommand = text.lowercased()
+      }),
   ]
 
   /// Parses a list of CPUs: `0,2-3`. nil if it is none.

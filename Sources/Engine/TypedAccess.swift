@@ -43,12 +43,13 @@ public struct EngineFigures: Sendable, Equatable {
 }
 
 extension Engine {
-  /// What was counted by this engine, all of its shards together, and what the shard of that local index holds.
+  /// What was counted of the shard of that local index, and what it holds.
   public func figures(ofShard shard: Int32) -> EngineFigures {
-    EngineFigures(
-      commandCount: statistics.commandCount, hitCount: statistics.hits,
-      missCount: statistics.misses, expiredKeyCount: statistics.expiredKeys,
-      errorReplyCount: statistics.errorReplies, keyCount: keyspace.keyCount(ofShard: shard),
+    let page = Self.page(ofShard: shard)
+    return EngineFigures(
+      commandCount: ledger[page].commandCount, hitCount: ledger[page].hits,
+      missCount: ledger[page].misses, expiredKeyCount: ledger[page].expiredKeys,
+      errorReplyCount: ledger[page].errorReplies, keyCount: keyspace.keyCount(ofShard: shard),
       expiringKeyCount: keyspace.expiringCount(ofShard: shard),
       byteCount: keyspace.byteCount(ofShard: shard))
   }
@@ -74,6 +75,7 @@ extension Engine {
     _ keys: RawSpan, ends: Span<Int>, of shard: Int32 = 0,
     _ body: (Int, borrowing RawSpan?) -> Void
   ) throws(TypedError) {
+    count(forShard: shard)
     for i in 0..<ends.count {
       let key = keys.extracting((i == 0 ? 0 : ends[i - 1])..<ends[i])
       if keyspace.owner(of: HashSlot.of(key).index) | openSlotBits != shard {
@@ -236,6 +238,7 @@ extension Engine {
   private mutating func slot(
     of key: RawSpan, _ hash: KeyHash, _ shard: Int32
   ) throws(TypedError) -> Int {
+    count(forShard: shard)
     let slot = HashSlot.of(key).index
     if keyspace.owner(of: slot) | openSlotBits != shard { try route(slot, hash, key, shard) }
     return slot

@@ -50,4 +50,12 @@ public enum SystemClock {
     tern_process_microseconds(&user, &system)
     return (user, system)
   }
+
+  /// Microseconds of CPU that the calling thread has used.
+  public static var threadMicroseconds: (user: Int64, system: Int64) {
+    var user: Int64 = 0
+    var system: Int64 = 0
+    tern_thread_microseconds(&user, &system)
+    return (user, system)
+  }
 }

@@ -82,11 +82,13 @@ final class ProcessState: Sendable {
   }
 
   /// Takes a worker's figures in; the first worker also reads those of the process.
-  func refresh(worker: Int, keyspaceByteCount: Int, now: Int64) {
+  func refresh(worker: Int, keyspaceByteCount: Int, totals: WorkerTotals, now: Int64) {
     let memory = worker == 0 ? Self.memory() : nil
     let cpu = worker == 0 ? Self.cpu() : nil
     state.withLock { state in
       state.keyspaceByteCounts[worker] = keyspaceByteCount
+      while state.figures.totals.count <= worker { state.figures.totals.append(nil) }
+      if state.figures.totals[worker] !== totals { state.figures.totals[worker] = totals }
       state.figures.keyspaceByteCount = state.keyspaceByteCounts.values.reduce(0, +)
       if let memory {
         state.figures.residentByteCount = memory

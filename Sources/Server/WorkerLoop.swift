@@ -211,7 +211,7 @@ struct WorkerLoop: ~Copyable {
   private mutating func accept(_ event: Event) {
     let fileDescriptor = event.fileDescriptor
     guard !isDraining, process.connected(limit: engine.currentSettings.maxClients) else {
-      engine.countRejectedConnection()
+      engine.countRejectedConnection(to: listeners[Int(event.tag)].shard)
       SocketName.refuse(fileDescriptor, isDraining ? "" : "-ERR max number of clients reached\r\n")
       return
     }
@@ -276,8 +276,13 @@ struct WorkerLoop: ~Copyable {
 
   private mutating func tick() {
     nextTick = monotonic + Self.tickInterval
-    process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
+    process.refresh(
+      worker: index, keyspaceByteCount: engine.keyspaceByteCount, totals: engine.totals, now: now)
     engine.process = process.figures
+    let spent = SystemClock.threadMicroseconds
+    engine.process.threadUserCPUSeconds = Double(spent.user) / 1_000_000
+    engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
+    for line in engine.takeLogLines() { process.report(line) }
     engine.tick()
     closeOverdue()
   }

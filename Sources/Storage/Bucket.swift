@@ -177,6 +177,9 @@ struct Bucket {
     self.entry = entry
   }
 
+  /// Where the entry lies, to be shown.
+  public var address: UInt { UInt(bitPattern: entry.address) }
+
   /// The bucket.
   @inline(__always)
   var bucket: Bucket {

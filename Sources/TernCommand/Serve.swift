@@ -29,6 +29,8 @@ struct Serve: AsyncParsableCommand {
   var io: String?
   @Option(help: "CPUs to pin workers to, such as 0,2-3 (default: none).")
   var cpus: String?
+  @Option(help: "Who may use DEBUG: no, local or yes (default no).")
+  var enableDebugCommand: String?
 
   func run() async throws {
     do throws(StartFailure) {
@@ -44,7 +46,7 @@ struct Serve: AsyncParsableCommand {
     if let configFile { try settings.read(file: configFile) }
     let flags = [
       ("port", port), ("shards", shards), ("workers", workers), ("bind", bind), ("dir", dir),
-      ("io", io), ("cpus", cpus),
+      ("io", io), ("cpus", cpus), ("enable-debug-command", enableDebugCommand),
     ]
     for (name, value) in flags {
       if let value { try settings.set(flag: name, to: value) }

@@ -7,6 +7,7 @@ servers, milliseconds apart, cannot disagree about who is later; short ones appe
 
 import re
 
+import admin_server
 from payloads import body, broken, footed
 from resp import items, request, value
 
@@ -614,6 +615,7 @@ TABLE = [
     (0.5, wait_step),
     (5, transaction),
     (0.02, expires_watched),
+    *admin_server.table(Step, key),
     (0.7, lambda r: Step([case(r, r.choice(["EXEC", "DISCARD", "UNWATCH", "EXEC"])), *r.choice([[], [], [], [b"x"]])], replies_of([]))),
 ]
 WEIGHTS = [weight for weight, _ in TABLE]

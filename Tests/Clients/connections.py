@@ -407,5 +407,43 @@ def one_client_does_not_starve_others(options):
         expect(worst < 1.0, f"a PING beside a busy client took {worst:.2f} s")
 
 
+@rig.test(tern_only=True)
+def figures_of_shards_add_up(options):
+    """What INFO tells at the ports of the shards is what was sent to each, and adds up to what the configuration endpoint tells of the process."""
+    names = ["total_commands_processed", "total_connections_received", "keyspace_hits", "keyspace_misses", "total_net_input_bytes", "total_error_replies", "total_reads_processed"]
+
+    def figures(connection, *sections):
+        text = connection.ask("INFO", *sections).decode()
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    with Tern(options, 5, "--workers", 2) as tern:
+        shards = [tern.shard(n) for n in range(1, 6)]
+        endpoint = tern.shard(0)
+        for n, c in enumerate(shards):
+            for _ in range(10 * (n + 1)):
+                c.ask("PING")
+            for _ in range(n):
+                c.exchange([request("GET")], 1)
+        told = [figures(c, "stats", "commandstats", "errorstats") for c in shards]
+        for n, one in enumerate(told):
+            expect_equal(int(one["total_commands_processed"]), 10 * (n + 1), f"commands of shard {n + 1}")
+            expect_equal(int(one["total_error_replies"]), n, f"errors of shard {n + 1}")
+            expect(one["cmdstat_ping"].startswith(f"calls={10 * (n + 1)},"), f"PINGs of shard {n + 1}: {one['cmdstat_ping']}")
+            expect_equal(one.get("errorstat_ERR"), f"count={n}" if n else None, f"errors of shard {n + 1} by code")
+
+        def adds_up():
+            # INFO counts itself: each shard's first one is counted when the endpoint tells of it.
+            own = figures(endpoint, "stats", "commandstats")
+            parts = {name: sum(int(one[name]) for one in told) for name in names}
+            difference = {name: int(own[name]) - parts[name] for name in names}
+            # Beside them: the 5 INFOs of the shards, and what the endpoint's own client did.
+            return difference["total_connections_received"] == 1 and difference["total_error_replies"] == 0 and own["cmdstat_ping"].startswith("calls=150,") and difference["total_commands_processed"] >= 5
+
+        eventually(adds_up, 10, "the sum at the configuration endpoint")
+        expect_equal(sum(int(figures(c, "clients")["connected_clients"]) for c in [*shards]) + 1, int(figures(endpoint, "clients")["connected_clients"]), "connections")
+        for c in [*shards, endpoint]:
+            c.close()
+
+
 if __name__ == "__main__":
     rig.main(rig.arguments(__doc__))

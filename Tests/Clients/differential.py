@@ -18,6 +18,7 @@ import random
 import time
 
 import rig
+from admin_server import undocumented
 from commands import ALL_KEYS, RAW, WIDE, Step, draw, draw_raw, fill_wide, intended, intended_raw, masked, near
 from payloads import broken
 from resp import Broken, request, value
@@ -225,7 +226,7 @@ def play_raw(pair, data):
 @rig.test
 def every_raw_case(options):
     """Protocol errors and inline commands: the listed cases, then mutations of valid requests."""
-    with rig.Redis() as redis, rig.Tern(options) as tern:
+    with rig.Redis() as redis, rig.Tern(options, 1, "--enable-debug-command", "yes") as tern:
         pair, r = Pair(redis, tern), random.Random(options.seed)
         cases = RAW + [draw_raw(r) for _ in range(options.raw)]
         wrong = []
@@ -251,7 +252,7 @@ def what_is_said_of_commands(options):
         if left != right:
             wrong.append(f"{what}\n      redis: {rig.short(left)}\n      tern:  {rig.short(right)}")
 
-    with rig.Redis() as redis, rig.Tern(options) as tern:
+    with rig.Redis() as redis, rig.Tern(options, 1, "--enable-debug-command", "yes") as tern:
         for protocol in (2, 3):
             with redis.shard(protocol=protocol) as a, tern.shard(protocol=protocol) as b:
 
@@ -283,9 +284,36 @@ def what_is_said_of_commands(options):
     rig.expect(not wrong, "\n    ".join(["differences:", *map(str, wrong[:10])]))
 
 
+@rig.test(tern_only=True)
+def what_is_documented(options):
+    """COMMAND DOCS as a whole: of every command and subcommand that Tern has the fields in their order, versions, arguments with all they are made of. Sentences are not compared."""
+    with rig.Redis() as redis, rig.Tern(options) as tern:
+        for protocol in (2, 3):
+            with redis.shard(protocol=protocol) as a, tern.shard(protocol=protocol) as b:
+                a.send(request("COMMAND", "DOCS"))
+                b.send(request("COMMAND", "DOCS"))
+                left, right = a.reply(), b.reply()
+                wrong = undocumented(left, right)
+                rig.expect(not wrong, f"documented otherwise in RESP{protocol}: {wrong}")
+                for field in (b"flags", b"doc_flags", b"history"):
+                    kinds = [{reply[i + len(field) + 2 : i + len(field) + 3] for i in positions(reply, b"\r\n" + field + b"\r\n")} for reply in (left, right)]
+                    rig.expect_equal(kinds[1], kinds[0], f"the type of {field}")
+                names = b.ask("COMMAND", "LIST")
+                rig.expect_equal(sorted(n for n in names if b"|" not in n), sorted(value(right)[::2]), "the names in COMMAND LIST and COMMAND DOCS")
+
+
+def positions(text, part):
+    """Where a part begins in a text, after its line end."""
+    found, at = [], text.find(part)
+    while at >= 0:
+        found.append(at + 2)
+        at = text.find(part, at + 1)
+    return found
+
+
 @rig.test(seconds=3000)
 def random_commands(options):
-    with rig.Redis() as redis, rig.Tern(options) as tern:
+    with rig.Redis() as redis, rig.Tern(options, 1, "--enable-debug-command", "yes") as tern:
         pair, end = Pair(redis, tern), time.monotonic() + options.seconds
         number, done = options.round or 0, 0
         while done < options.commands if options.commands else time.monotonic() < end:
@@ -308,7 +336,7 @@ def random_commands(options):
 def payloads_cross(options):
     """What one server dumps the other restores, whatever it is; nearly always both dump the same bytes."""
     r, same, compressed, count = random.Random(options.seed), 0, 0, 1500
-    with rig.Redis() as redis, rig.Tern(options) as tern, redis.shard() as a, tern.shard() as b:
+    with rig.Redis() as redis, rig.Tern(options, 1, "--enable-debug-command", "yes") as tern, redis.shard() as a, tern.shard() as b:
         for i in range(count):
             wanted = any_string(r)
             tail = any_string(r)[:50] if r.random() < 0.2 else b""
@@ -349,7 +377,7 @@ def any_string(r):
 def broken_payloads(options):
     """RESTORE of broken payloads with good and bad checksums: the same refusal, or the same value."""
     r, count = random.Random(options.seed), 3000
-    with rig.Redis() as redis, rig.Tern(options) as tern, redis.shard() as a, tern.shard() as b:
+    with rig.Redis() as redis, rig.Tern(options, 1, "--enable-debug-command", "yes") as tern, redis.shard() as a, tern.shard() as b:
         for i in range(count):
             data = broken(r, any_string(r)[:2000])
             left, right = (c.exchange([request("RESTORE", "k", 0, data, "REPLACE") + request("GET", "k")], 2) for c in (a, b))
@@ -359,7 +387,7 @@ def broken_payloads(options):
 @rig.test(tern_only=True)
 def waits(options):
     """WAIT and WAITAOF for replicas that are not there: in time, and what is pipelined behind them comes after."""
-    with rig.Tern(options) as tern, tern.shard() as c, tern.shard() as other:
+    with rig.Tern(options, 1, "--enable-debug-command", "yes") as tern, tern.shard() as c, tern.shard() as other:
         began = time.monotonic()
         c.send(request("WAIT", 1, 60) + request("PING") + request("WAITAOF", 0, 1, 40) + request("PING"))
         rig.expect_equal(other.ask("PING"), b"PONG", "another client meanwhile")

@@ -122,6 +122,11 @@ extension Engine {
     case .discard: discard(call)
     case .watch: watch(call)
     case .unwatch: unwatch(call)
+    case .commandDocs: commandDocs(call)
+    case .commandGetKeysAndFlags: commandGetKeysAndFlags(call)
+    case .lolwut: lolwut(call)
+    case .swapdb: swapdb(call)
+    case .debug: debug(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
     case .object, .client, .config, .cluster: syntaxError()
     }

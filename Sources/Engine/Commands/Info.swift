@@ -2,34 +2,34 @@ internal import RESP
 internal import Sharding
 internal import Storage
 
-// INFO, with the sections, fields and order of Redis. What concerns the keyspace is the shard's own (DESIGN §9); what only the process
-// can know is the process's. A field of something that does not exist yet is left out, never invented.
+// INFO, with the sections, fields and order of redis-server 7.0.15. What concerns keys, connections and commands is the shard's own, as a
+// Redis Cluster node's would be (DESIGN §9), and adds up over the shards; at the configuration endpoint it is the sum. What only the
+// process can know (processor time, resident memory, the allocator) is the process's. Fields of things that Tern does not have are 0:
+// monitoring reads them. Our own begin with `tern_`.
 
 extension Engine {
-  private static let defaultSections = [
+  private static let sections = [
     "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules",
-    "errorstats", "cluster", "keyspace",
+    "commandstats", "errorstats", "latencystats", "cluster", "keyspace",
   ]
-  private static let moreSections = ["commandstats"]
+  /// Shown only when asked for.
+  private static let moreSections: Set<String> = ["commandstats", "latencystats"]
 
   /// INFO [section …].
   mutating func info(_ call: Call) -> Effect {
-    var wanted: Set<String> = []
+    let usual = Set(Self.sections).subtracting(Self.moreSections)
+    var wanted: Set<String> = call.count == 1 ? usual : []
     for i in 1..<max(1, call.count) {
       let name = Self.text(of: call[i]).lowercased()
       switch name {
-      case "all", "everything": wanted.formUnion(Self.defaultSections + Self.moreSections)
-      case "default": wanted.formUnion(Self.defaultSections)
+      case "all", "everything": wanted.formUnion(Self.sections)
+      case "default": wanted.formUnion(usual)
       default: wanted.insert(name)
       }
     }
-    if call.count == 1 { wanted = Set(Self.defaultSections) }
-    var sections: [String] = []
-    for name in Self.defaultSections.prefix(8) + Self.moreSections + Self.defaultSections.suffix(3)
-    where wanted.contains(name) {
-      sections.append(section(name))
-    }
-    reply.verbatim(text: sections.joined(separator: "\r\n"))
+    var texts: [String] = []
+    for name in Self.sections where wanted.contains(name) { texts.append(section(name)) }
+    reply.verbatim(text: texts.joined(separator: "\r\n"))
     return .none
   }
 
@@ -38,26 +38,17 @@ extension Engine {
     case "server": lines("Server", serverFields())
     case "clients": lines("Clients", clientFields())
     case "memory": lines("Memory", memoryFields())
-    case "persistence":
-      lines("Persistence", [("loading", "0"), ("async_loading", "0"), ("aof_enabled", "0")])
+    case "persistence": lines("Persistence", persistenceFields())
     case "stats": lines("Stats", statisticsFields())
-    case "replication":
-      lines(
-        "Replication",
-        [("role", "master"), ("connected_slaves", "0"), ("master_repl_offset", "0")])
-    case "cpu":
-      lines(
-        "CPU",
-        [
-          ("used_cpu_sys", Self.decimal(process.systemCPUSeconds, 6)),
-          ("used_cpu_user", Self.decimal(process.userCPUSeconds, 6)),
-        ])
+    case "replication": lines("Replication", replicationFields())
+    case "cpu": lines("CPU", processorFields())
     case "modules": lines("Modules", [])
     case "commandstats": lines("Commandstats", commandFields())
     case "errorstats":
       lines(
-        "Errorstats",
-        statistics.errors.map { ("errorstat_\($0.code)", "count=\($0.count)") })
+        "Errorstats", shownStatistics().errors.map { ("errorstat_\($0.code)", "count=\($0.count)") }
+      )
+    case "latencystats": lines("Latencystats", [])
     case "cluster": lines("Cluster", [("cluster_enabled", "1")])
     case "keyspace": lines("Keyspace", keyspaceFields())
     default: ""
@@ -68,82 +59,130 @@ extension Engine {
     "# \(title)\r\n" + fields.map { "\($0.0):\($0.1)\r\n" }.joined()
   }
 
-  /// The local index of the shard that is asked about: the session's, and all of this worker's at the configuration endpoint (nil).
+  /// Fields that are 0, as redis-server's are where nothing has happened.
+  private func zeros(_ names: String) -> [(String, String)] {
+    names.split(separator: " ").map { (String($0), "0") }
+  }
+
+  /// The local index of the shard that is asked about: the session's; nil at the configuration endpoint, which tells of all.
   private var shownShard: Int32? { sessions[current].shard >= 0 ? sessions[current].shard : nil }
+
+  /// What was counted of the shard that is asked about, or of the process: this worker's pages, and the others' as of their last tick.
+  private func shownStatistics() -> Statistics {
+    if let shard = shownShard { return ledger[Self.page(ofShard: shard)] }
+    var sum = sumOfPages()
+    for (index, totals) in process.totals.enumerated() where index != worker {
+      if let totals { sum.add(totals.statistics) }
+    }
+    return sum
+  }
 
   private func serverFields() -> [(String, String)] {
     let uptime = max(0, (now - process.startedAt) / 1000)
     let shard = shownShard.map { Int(shards[Int($0)].id.number) } ?? 0
     return [
-      ("redis_version", TernVersion.redis), ("tern_version", TernVersion.tern),
+      ("redis_version", TernVersion.redis), ("redis_git_sha1", "00000000"),
+      ("redis_git_dirty", "0"),
+      ("redis_build_id", String(SHA1(Array(TernVersion.tern.utf8)).text.prefix(16))),
       ("redis_mode", "cluster"), ("os", process.system), ("arch_bits", "64"),
       ("monotonic_clock", process.clock), ("multiplexing_api", process.backend),
+      ("atomicvar_api", "c11-builtin"), ("gcc_version", "0.0.0"),
       ("process_id", "\(process.processID)"), ("process_supervised", "no"),
       ("run_id", process.runID), ("tcp_port", "\(settings.port + shard)"),
       ("server_time_usec", "\(microseconds)"), ("uptime_in_seconds", "\(uptime)"),
       ("uptime_in_days", "\(uptime / 86400)"), ("hz", "\(settings.hz)"),
       ("configured_hz", "\(settings.hz)"), ("lru_clock", "\(accessClock)"),
       ("executable", process.executable), ("config_file", process.configurationFile),
-      ("io_threads_active", "0"), ("tern_workers", "\(workers)"), ("tern_worker", "\(worker)"),
+      ("io_threads_active", "0"), ("tern_version", TernVersion.tern),
+      ("tern_workers", "\(workers)"), ("tern_worker", "\(worker)"),
       ("tern_io", process.backend),
     ]
   }
 
   private func clientFields() -> [(String, String)] {
     let all = max(process.connectedClients, clientCount)
+    var (mostIn, mostOut, waits) = (0, 0, 0)
+    for index in 0..<sessions.indexLimit where sessions.contains(index) {
+      if shownShard == nil || sessions[index].shard == shownShard {
+        mostIn = max(mostIn, sessions[index].query.allocatedByteCount)
+        mostOut = max(mostOut, sessions[index].output.byteCount)
+      }
+    }
+    for one in waiting where sessions.contains(one.client.index) {
+      if shownShard == nil || sessions[one.client.index].shard == shownShard { waits += 1 }
+    }
     return [
       ("connected_clients", "\(shownShard.map { clientCounts[Int($0)] } ?? all)"),
       ("cluster_connections", "0"), ("maxclients", "\(settings.maxClients)"),
-      ("blocked_clients", "0"), ("tracking_clients", "0"), ("clients_in_timeout_table", "0"),
-      ("tern_process_connected_clients", "\(all)"),
+      ("client_recent_max_input_buffer", "\(mostIn)"),
+      ("client_recent_max_output_buffer", "\(mostOut)"),
+      ("blocked_clients", "\(waits)"), ("tracking_clients", "0"),
+      ("clients_in_timeout_table", "\(waits)"), ("tern_process_connected_clients", "\(all)"),
     ]
   }
 
   private func memoryFields() -> [(String, String)] {
-    var data = 0
-    for slot in 0..<HashSlot.count {
-      let owner = keyspace.owner(of: slot)
-      if owner >= 0, shownShard == nil || owner == shownShard {
-        data += keyspace.byteCount(of: slot)
-      }
-    }
+    let data =
+      shownShard.map { keyspace.byteCount(ofShard: $0) }
+      ?? max(process.keyspaceByteCount, keyspace.byteCount)
     let clients = sessionByteCount()
     let used = data + clients
+    let peak = max(shownStatistics().peakByteCount + clients, used)
     let allocator = AllocatorFigures.now()
     let resident = process.residentByteCount
     var fields: [(String, String)] = []
+    func plain(_ name: String, _ value: Int) { fields.append((name, "\(value)")) }
     func bytes(_ name: String, _ count: Int) {
-      fields.append((name, "\(count)"))
+      plain(name, count)
       fields.append((name + "_human", Self.human(count)))
+    }
+    func share(_ name: String, _ part: Int, _ whole: Int) {
+      let percent = whole > 0 ? 100 * Double(part) / Double(whole) : 0
+      fields.append((name, Self.decimal(percent, 2) + "%"))
     }
     bytes("used_memory", used)
     bytes("used_memory_rss", resident)
-    fields.append(("used_memory_overhead", "\(clients)"))
-    fields.append(("used_memory_dataset", "\(data)"))
-    fields.append(
-      (
-        "used_memory_dataset_perc",
-        Self.decimal(used > 0 ? 100 * Double(data) / Double(used) : 0, 2) + "%"
-      ))
-    fields.append(("allocator_allocated", "\(allocator.allocated)"))
-    fields.append(("allocator_active", "\(allocator.active)"))
-    fields.append(("allocator_resident", "\(allocator.resident)"))
+    bytes("used_memory_peak", peak)
+    share("used_memory_peak_perc", used, peak)
+    plain("used_memory_overhead", clients)
+    plain("used_memory_startup", 0)
+    plain("used_memory_dataset", data)
+    share("used_memory_dataset_perc", data, used)
+    plain("allocator_allocated", allocator.allocated)
+    plain("allocator_active", allocator.active)
+    plain("allocator_resident", allocator.resident)
     bytes("total_system_memory", process.systemByteCount)
+    fields += zeros("used_memory_lua used_memory_vm_eval")
+    fields.append(("used_memory_lua_human", "0B"))
+    fields += zeros(
+      "used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries used_memory_vm_functions"
+    )
+    bytes("used_memory_vm_total", 0)
+    plain("used_memory_functions", 0)
+    bytes("used_memory_scripts", 0)
     bytes("maxmemory", settings.maxMemory)
-    fields.append(("maxmemory_policy", "noeviction"))
-    fields.append(
-      ("allocator_frag_ratio", Self.ratio(allocator.active, allocator.allocated)))
-    fields.append(("allocator_frag_bytes", "\(allocator.active - allocator.allocated)"))
-    fields.append(("allocator_rss_ratio", Self.ratio(allocator.resident, allocator.active)))
-    fields.append(("allocator_rss_bytes", "\(allocator.resident - allocator.active)"))
+    fields.append(("maxmemory_policy", settings.value(of: "maxmemory-policy") ?? "noeviction"))
+    func overhead(_ name: String, _ whole: Int, _ part: Int) {
+      fields.append((name + "_ratio", Self.ratio(whole, part)))
+      plain(name + "_bytes", whole - part)
+    }
+    overhead("allocator_frag", allocator.active, allocator.allocated)
+    overhead("allocator_rss", allocator.resident, allocator.active)
+    overhead("rss_overhead", resident, allocator.resident)
+    // Of the process, as what is resident is.
     fields.append(("mem_fragmentation_ratio", Self.ratio(resident, allocator.allocated)))
-    fields.append(("mem_fragmentation_bytes", "\(resident - allocator.allocated)"))
-    fields.append(("mem_clients_normal", "\(clients)"))
+    plain("mem_fragmentation_bytes", resident - allocator.allocated)
+    fields += zeros(
+      "mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers mem_clients_slaves"
+    )
+    plain("mem_clients_normal", clients)
+    fields += zeros("mem_cluster_links mem_aof_buffer")
     fields.append(("mem_allocator", "jemalloc-\(allocator.version)"))
-    fields.append(("active_defrag_running", "0"))
-    fields.append(("lazyfree_pending_objects", "\(keyspace.hasGrave ? 1 : 0)"))
-    fields.append(("tern_process_used_memory", "\(process.keyspaceByteCount)"))
-    fields.append(("tern_process_rss_peak", "\(process.residentPeakByteCount)"))
+    plain("active_defrag_running", 0)
+    plain("lazyfree_pending_objects", keyspace.hasGrave ? 1 : 0)
+    plain("lazyfreed_objects", 0)
+    plain("tern_process_used_memory", max(process.keyspaceByteCount, keyspace.byteCount))
+    plain("tern_process_rss_peak", process.residentPeakByteCount)
     return fields
   }
 
@@ -159,27 +198,100 @@ extension Engine {
     return sum
   }
 
+  /// Nothing is ever written to disk: what is told is what redis-server tells that has not saved yet.
+  private func persistenceFields() -> [(String, String)] {
+    zeros("loading async_loading current_cow_peak current_cow_size current_cow_size_age")
+      + [("current_fork_perc", "0.00")]
+      + zeros(
+        "current_save_keys_processed current_save_keys_total rdb_changes_since_last_save rdb_bgsave_in_progress"
+      )
+      + [
+        ("rdb_last_save_time", "\(process.startedAt / 1000)"), ("rdb_last_bgsave_status", "ok"),
+        ("rdb_last_bgsave_time_sec", "-1"), ("rdb_current_bgsave_time_sec", "-1"),
+      ]
+      + zeros("rdb_saves rdb_last_cow_size rdb_last_load_keys_expired rdb_last_load_keys_loaded")
+      + zeros("aof_enabled aof_rewrite_in_progress aof_rewrite_scheduled")
+      + [
+        ("aof_last_rewrite_time_sec", "-1"), ("aof_current_rewrite_time_sec", "-1"),
+        ("aof_last_bgrewrite_status", "ok"),
+      ] + zeros("aof_rewrites aof_rewrites_consecutive_failures")
+      + [("aof_last_write_status", "ok")]
+      + zeros("aof_last_cow_size module_fork_in_progress module_fork_last_cow_size")
+  }
+
   private func statisticsFields() -> [(String, String)] {
+    let counted = shownStatistics()
+    return [
+      ("total_connections_received", "\(counted.connectionsReceived)"),
+      ("total_commands_processed", "\(counted.commandCount)"),
+      ("instantaneous_ops_per_sec", "\(counted.commandsPerSecond)"),
+      ("total_net_input_bytes", "\(counted.bytesIn)"),
+      ("total_net_output_bytes", "\(counted.bytesOut)"),
+      ("total_net_repl_input_bytes", "0"), ("total_net_repl_output_bytes", "0"),
+      ("instantaneous_input_kbps", Self.decimal(counted.bytesInPerSecond / 1024, 2)),
+      ("instantaneous_output_kbps", Self.decimal(counted.bytesOutPerSecond / 1024, 2)),
+      ("instantaneous_input_repl_kbps", "0.00"), ("instantaneous_output_repl_kbps", "0.00"),
+      ("rejected_connections", "\(counted.connectionsRejected)"),
+    ] + zeros("sync_full sync_partial_ok sync_partial_err")
+      + [
+        ("expired_keys", "\(counted.expiredKeys)"), ("expired_stale_perc", "0.00"),
+        ("expired_time_cap_reached_count", "0"),
+        // Of the worker, which looks after all of its shards at once.
+        ("expire_cycle_cpu_milliseconds", "\(sweepNanoseconds / 1_000_000)"),
+      ]
+      + zeros(
+        "evicted_keys evicted_clients total_eviction_exceeded_time current_eviction_exceeded_time")
+      + [
+        ("keyspace_hits", "\(counted.hits)"), ("keyspace_misses", "\(counted.misses)"),
+      ]
+      + zeros(
+        "pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"
+      )
+      + zeros(
+        "active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time"
+      )
+      + zeros(
+        "tracking_total_keys tracking_total_items tracking_total_prefixes unexpected_error_replies")
+      + [
+        ("total_error_replies", "\(counted.errorReplies)"), ("dump_payload_sanitizations", "0"),
+        ("total_reads_processed", "\(counted.reads)"),
+        ("total_writes_processed", "\(counted.writes)"),
+      ]
+      + zeros(
+        "io_threaded_reads_processed io_threaded_writes_processed reply_buffer_shrinks reply_buffer_expands"
+      )
+  }
+
+  private func replicationFields() -> [(String, String)] {
+    // Random with the run, and each shard's own: what a replica of an earlier run or another shard knows is worth nothing here.
+    var seed = Array(process.runID.utf8) + Array(":\(replicationIDChanges)".utf8)
+    if let shard = shownShard { seed += Array(":\(shards[Int(shard)].nodeID)".utf8) }
+    return [
+      ("role", "master"), ("connected_slaves", "0"), ("master_failover_state", "no-failover"),
+      ("master_replid", SHA1(seed).text),
+      ("master_replid2", String(repeating: "0", count: 40)), ("master_repl_offset", "0"),
+      ("second_repl_offset", "-1"), ("repl_backlog_active", "0"),
+      ("repl_backlog_size", "1048576"), ("repl_backlog_first_byte_offset", "0"),
+      ("repl_backlog_histlen", "0"),
+    ]
+  }
+
+  /// Of the process; `main_thread` is the worker that answers.
+  private func processorFields() -> [(String, String)] {
     [
-      ("total_connections_received", "\(statistics.connectionsReceived)"),
-      ("total_commands_processed", "\(statistics.commandCount)"),
-      ("instantaneous_ops_per_sec", "\(statistics.commandsPerSecond)"),
-      ("total_net_input_bytes", "\(statistics.bytesIn)"),
-      ("total_net_output_bytes", "\(statistics.bytesOut)"),
-      ("instantaneous_input_kbps", Self.decimal(statistics.bytesInPerSecond / 1024, 2)),
-      ("instantaneous_output_kbps", Self.decimal(statistics.bytesOutPerSecond / 1024, 2)),
-      ("rejected_connections", "\(statistics.connectionsRejected)"),
-      ("expired_keys", "\(statistics.expiredKeys)"), ("evicted_keys", "0"),
-      ("keyspace_hits", "\(statistics.hits)"), ("keyspace_misses", "\(statistics.misses)"),
-      ("pubsub_channels", "0"), ("pubsub_patterns", "0"),
-      ("total_error_replies", "\(statistics.errorReplies)"),
+      ("used_cpu_sys", Self.decimal(process.systemCPUSeconds, 6)),
+      ("used_cpu_user", Self.decimal(process.userCPUSeconds, 6)),
+      ("used_cpu_sys_children", "0.000000"), ("used_cpu_user_children", "0.000000"),
+      ("used_cpu_sys_main_thread", Self.decimal(process.threadSystemCPUSeconds, 6)),
+      ("used_cpu_user_main_thread", Self.decimal(process.threadUserCPUSeconds, 6)),
     ]
   }
 
   private func commandFields() -> [(String, String)] {
-    CommandTable.all.compactMap { command in
-      let figures = statistics.commands[Int(command.id.rawValue)]
-      if figures.calls == 0 && figures.rejected == 0 { return nil }
+    let counted = shownStatistics()
+    return CommandTable.all.compactMap { command in
+      let figures = counted.commands[Int(command.id.rawValue)]
+      if figures.calls == 0 && figures.rejected == 0 && figures.failed == 0 { return nil }
       let microseconds = figures.nanoseconds / 1000
       let each = figures.calls > 0 ? Double(microseconds) / Double(figures.calls) : 0
       return (
@@ -190,15 +302,9 @@ extension Engine {
   }
 
   private func keyspaceFields() -> [(String, String)] {
-    var keys = 0
-    var expiring = 0
-    for slot in 0..<HashSlot.count {
-      let owner = keyspace.owner(of: slot)
-      if owner >= 0, shownShard == nil || owner == shownShard {
-        keys += keyspace.keyCount(of: slot)
-        expiring += keyspace.expiringCount(of: slot)
-      }
-    }
+    let keys = shownShard.map { keyspace.keyCount(ofShard: $0) } ?? keyspace.keyCount
+    let expiring =
+      shownShard.map { keyspace.expiringCount(ofShard: $0) } ?? keyspace.expiringCount
     return keys == 0 ? [] : [("db0", "keys=\(keys),expires=\(expiring),avg_ttl=0")]
   }
 

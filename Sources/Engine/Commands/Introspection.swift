@@ -102,7 +102,8 @@ extension Engine {
     reply.mapHeader(0, reply.version)
   }
 
-  private mutating func simpleSet(_ texts: [String]) {
+  /// A set of simple strings.
+  mutating func simpleSet(_ texts: [String]) {
     reply.setHeader(texts.count, reply.version)
     for text in texts { reply.append(bytes: Array("+\(text)\r\n".utf8)) }
   }
@@ -138,33 +139,88 @@ extension Engine {
 
   /// COMMAND GETKEYS command [argument …].
   mutating func commandGetKeys(_ call: Call) -> Effect {
+    guard let keys = keys(in: call) else { return .none }
+    reply.arrayHeader(keys.places.count)
+    for i in keys.places { reply.bulk(call[i + 2]) }
+    return .none
+  }
+
+  /// COMMAND GETKEYSANDFLAGS command [argument …]: each key with what is done to it.
+  mutating func commandGetKeysAndFlags(_ call: Call) -> Effect {
+    guard let keys = keys(in: call) else { return .none }
+    reply.arrayHeader(keys.places.count)
+    for i in keys.places {
+      reply.arrayHeader(2)
+      reply.bulk(call[i + 2])
+      simpleSet(Self.use(of: i, in: call, keys.id).list)
+    }
+    return .none
+  }
+
+  /// Where the keys of the command behind `call`'s first two words are, counted from its name; nil if an error has been answered.
+  private mutating func keys(in call: Call) -> (id: CommandID, places: [Int])? {
     guard var id = lookup.command(call[2]) else {
-      return failing("ERR Invalid command specified")
+      fail("ERR Invalid command specified")
+      return nil
     }
     if hot[Int(id.rawValue)].attention.contains(.container), call.count > 3 {
       guard let subcommand = lookup.command(call[3], of: Int16(id.rawValue)) else {
-        return failing("ERR Invalid command specified")
+        fail("ERR Invalid command specified")
+        return nil
       }
       id = subcommand
     }
     let known = hot[Int(id.rawValue)]
-    if known.firstKey == 0 { return failing("ERR The command has no key arguments") }
+    if known.firstKey == 0 {
+      fail("ERR The command has no key arguments")
+      return nil
+    }
     let count = call.count - 2
     let arity = Int(known.arity)
     guard arity >= 0 ? count == arity : count >= -arity else {
-      return failing("ERR Invalid number of arguments specified for command")
+      fail("ERR Invalid number of arguments specified for command")
+      return nil
     }
-    var keys: [Int]
     if known.lastKey == HotCommand.storedKey {
       let destination = Self.sortDestination(call.arguments.dropFirst(2))
-      keys = [Int(known.firstKey)] + (destination == 0 ? [] : [destination])
-    } else {
-      let last = known.lastKey < 0 ? count + Int(known.lastKey) : Int(known.lastKey)
-      keys = Array(stride(from: Int(known.firstKey), through: last, by: Int(known.step)))
+      return (id, [Int(known.firstKey)] + (destination == 0 ? [] : [destination]))
     }
-    reply.arrayHeader(keys.count)
-    for i in keys { reply.bulk(call[i + 2]) }
-    return .none
+    let last = known.lastKey < 0 ? count + Int(known.lastKey) : Int(known.lastKey)
+    return (id, Array(stride(from: Int(known.firstKey), through: last, by: Int(known.step))))
+  }
+
+  /// What a command does to the key at a place. Where that depends on its options they are looked at.
+  private static func use(of place: Int, in call: Call, _ id: CommandID) -> KeyUse {
+    switch id {
+    case .set:
+      for i in min(5, call.count)..<call.count where call[i].equals(ignoringCase: "GET") {
+        return [.readWrite, .access, .update]
+      }
+      return [.overwrite, .update]
+    case .bitfield:
+      return isReading(call) ? [.readOnly, .access] : [.readWrite, .access, .update]
+    case .sort where place != 1: return [.overwrite, .update]
+    default:
+      let all = CommandTable.all[Int(id.rawValue)].specifications
+      let own = all.last { Int($0.first) <= place && !$0.isUnknown }
+      return own?.use ?? []
+    }
+  }
+
+  /// Whether BITFIELD has no subcommand that writes.
+  private static func isReading(_ call: Call) -> Bool {
+    var i = 4
+    while i < call.count {
+      let left = call.count - i - 1
+      if call[i].equals(ignoringCase: "GET"), left >= 2 {
+        i += 3
+      } else if call[i].equals(ignoringCase: "OVERFLOW"), left >= 1 {
+        i += 2
+      } else {
+        return false
+      }
+    }
+    return true
   }
 
   /// COMMAND HELP.
@@ -178,7 +234,13 @@ extension Engine {
         "INFO [<command-name> ...]", "    Return details about multiple Redis commands.",
         "    If no command names are given, documentation details for all",
         "    commands are returned.",
+        "DOCS [<command-name> ...]",
+        "    Return documentation details about multiple Redis commands.",
+        "    If no command names are given, documentation details for all",
+        "    commands are returned.",
         "GETKEYS <full-command>", "    Return the keys from a full Redis command.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Return the keys and the access flags from a full Redis command.",
       ])
   }
 }
