@@ -7,6 +7,7 @@ public enum CommandTable {
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
+    + configurationCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -431,5 +432,11 @@ public enum CommandTable {
     Command(
       .unwatch, "unwatch", 1, [.noscript, .loading, .stale, .fast, .allowBusy], [.transaction],
       .transactions, since: "2.2.0", "O(1)"),
+  ]
+
+  private static let configurationCommands: [Command] = [
+    Command(
+      .configRewrite, "config|rewrite", 2, [.admin, .noscript, .loading, .stale], [],
+      view: .process, .server, since: "2.8.0", "O(1)", of: .config)
   ]
 }

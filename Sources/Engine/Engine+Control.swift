@@ -47,6 +47,7 @@ extension Engine {
     case .resetStatistics:
       statistics = Statistics()
       statistics.sampledAt = now
+    case .rewriteConfiguration: break
     case .shutdown:
       isDraining = true
     }
@@ -84,7 +85,11 @@ extension Engine {
     }
     sessions[index].mode.remove(.parked)
     swap(&reply.queue, &sessions[index].output)
-    reply.ok()
+    if let failure = pending.failure {
+      reply.append(text: "-ERR \(failure)\r\n")
+    } else {
+      reply.ok()
+    }
     swap(&reply.queue, &sessions[index].output)
     if reply.hasFailed {
       reply.hasFailed = false

@@ -122,6 +122,7 @@ extension Engine {
     case .discard: discard(call)
     case .watch: watch(call)
     case .unwatch: unwatch(call)
+    case .configRewrite: configRewrite(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
     case .object, .client, .config, .cluster: syntaxError()
     }
