@@ -4,6 +4,9 @@
 public struct SettingError: Error, Equatable {
   /// What is wrong with the value.
   public let reason: String
+
+  /// A value that is wrong for that reason.
+  public init(reason: String) { self.reason = reason }
 }
 
 /// The type of a setting. A value has one *canonical* text, which is what CONFIG GET shows.
