@@ -156,6 +156,21 @@ extension Settings {
     renamedCommands.append(RenamedCommand(command: command, name: words[1]))
   }
 
+  /// Whether a setting of that name has any number of words.
+  public static func takesSeveralWords(_ name: String) -> Bool {
+    name.lowercased() == "rename-command"
+      || Setting.find(name)?.setting.kind.takesSeveralWords == true
+  }
+
+  /// What `bind` says, as the system takes it: `*` is every address, and one with a minus in front may be missing.
+  public var addresses: [(address: String, mayBeMissing: Bool)] {
+    bind.map { word in
+      let address = word.hasPrefix("-") ? String(word.dropFirst()) : word
+      let all = ["*": "0.0.0.0", "::*": "::"][address]
+      return (all ?? address, word.hasPrefix("-"))
+    }
+  }
+
   /// The names of all settings that patterns find, older names too.
   public static var names: [String] {
     Setting.names.filter { !Setting.all[$0.place].isHidden }.map(\.name)

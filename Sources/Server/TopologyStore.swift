@@ -72,7 +72,7 @@ struct TopologyStore {
   ) throws(StartFailure) -> EndpointAddress {
     var host = settings.announceIP
     if host.isEmpty {
-      let first = settings.bind.first ?? "127.0.0.1"
+      let first = settings.addresses.first?.address ?? "127.0.0.1"
       let isEverywhere = ["0.0.0.0", "::", "*"].contains(first)
       host = isEverywhere ? Machine.firstPublicAddress ?? "127.0.0.1" : first
     }

@@ -9,11 +9,11 @@ struct TernCommand: AsyncParsableCommand {
     discussion: """
       One process runs many shards, each a Redis Cluster node with a port of its own.
 
-        tern serve                       run a cluster on ports 7000 (endpoint) and 7001 … (shards)
+        tern serve                    shards on ports 7001 …, endpoint on 7000
         tern serve --shards 8 --maxmemory 4gb
-        tern serve /etc/tern.conf        settings from a file in redis.conf syntax
-        tern serve --help                settings, defaults, units
-        redis-cli -c -p 7001             talk to it
+        tern serve /etc/tern.conf     settings from a file as redis.conf
+        tern serve --help             settings, defaults, units
+        redis-cli -c -p 7001          talk to it
       """,
     version: ServerVersion.text,
     subcommands: [Serve.self])

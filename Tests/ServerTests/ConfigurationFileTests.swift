@@ -137,6 +137,8 @@ func failure(of text: String) -> String? {
       (["--nosuch"], "--nosuch: Bad directive or wrong number of arguments"),
       (["--port"], "--port: wrong number of arguments"),
       (["a", "b"], "one configuration file at most: a, b"),
+      (["a", "--hz", "10", "b"], "one configuration file at most: a, b"),
+      (["--hz", "10", "/no/such"], "cannot read the configuration file /no/such"),
       (["/no/such"], "cannot read the configuration file /no/such"),
     ] {
       do throws(StartFailure) {

@@ -24,7 +24,11 @@ extension Engine {
     guard let replicas = call[1].integer() else { return notAnInteger() }
     guard let deadline = waitDeadline(call[2]) else { return .none }
     // EXEC cannot wait: what is known now is the answer.
-    if replicas <= 0 || isInTransaction { answer(.replicas) } else { wait(until: deadline, .replicas) }
+    if replicas <= 0 || isInTransaction {
+      answer(.replicas)
+    } else {
+      wait(until: deadline, .replicas)
+    }
     return .none
   }
 

@@ -63,11 +63,12 @@ struct ConfigurationRewrite {
     let value = setting.get(settings)
     let isDefault = value == setting.get(defaults)
     if isDefault, places[setting.name] == nil { return }
+    let defaultLines = setting.isByClass ? setting.lines(setting.get(defaults)) : []
     for line in setting.lines(value) {
       if let place = places[setting.name]?.first {
         places[setting.name]?.removeFirst()
         lines[place] = line
-      } else {
+      } else if !defaultLines.contains(line) {
         if !hasSignature {
           lines += ["", Self.signature]
           hasSignature = true
@@ -96,6 +97,11 @@ struct ConfigurationRewrite {
 }
 
 extension Setting {
+  /// Whether each of its lines is a setting of its own, which is left out at its default.
+  fileprivate var isByClass: Bool {
+    if case .special(.bufferLimits) = kind { true } else { false }
+  }
+
   /// The lines of a file that set a value: none where an empty text is the same as no line.
   func lines(_ value: String) -> [String] {
     switch kind {

@@ -108,7 +108,8 @@ public struct ServerSettings: Sendable {
     }
   }
 
-  /// Takes over the words of a command line: a file at most, then flags `--name word …` or `--name=word`.
+  /// Takes over the words of a command line: a file at most, and flags `--name word` or `--name=word`; settings that take several words
+  /// have those up to the next flag.
   public mutating func read(commandLine words: [String]) throws(StartFailure) {
     var flags: [(name: String, words: [String])] = []
     var files: [String] = []
@@ -119,8 +120,12 @@ public struct ServerSettings: Sendable {
         flags.append((String(parts[0]), parts.dropFirst().map(String.init)))
       } else if flags.isEmpty {
         files.append(word)
-      } else {
+      } else if flags[flags.count - 1].words.isEmpty
+        || Settings.takesSeveralWords(flags[flags.count - 1].name)
+      {
         flags[flags.count - 1].words.append(word)
+      } else {
+        files.append(word)
       }
     }
     if files.count > 1 {
