@@ -47,6 +47,10 @@ struct Listeners {
       }
       ports[number] = port
     }
+    if endpoints.isEmpty, !settings.bind.isEmpty {
+      throw StartFailure(
+        "none of the addresses of 'bind' is there: \(settings.bind.joined(separator: " "))")
+    }
   }
 
   /// How often a port that is in use is tried again, and the pause between, in microseconds: the kernel closes the sockets of a

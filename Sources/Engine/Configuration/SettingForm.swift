@@ -194,7 +194,9 @@ enum SettingForm: Sendable {
     var isValid = !text.isEmpty
     while let start = rest.firstIndex(of: "{") {
       let end = rest[start...].firstIndex(of: "}") ?? rest.endIndex
-      isValid = isValid && titleVariables.contains(String(rest[start..<end].dropFirst()))
+      isValid =
+        isValid && end < rest.endIndex
+        && titleVariables.contains(String(rest[start..<end].dropFirst()))
       rest = rest[end...].dropFirst()
     }
     if !isValid {

@@ -72,10 +72,11 @@ extension SettingTable {
     .accepted(
       "proc-title-template", .special(.titleTemplate), "{title} {listen-addr} {server-mode}",
       "the title of the process is left alone"),
-    .drives("protected-mode", .flag, .protected, .flag(\.protectedMode)),
+    .drives("protected-mode", .flag, .flag(\.protectedMode)),
     .accepted(
       "server_cpulist", .text, .immutable, "",
       "`cpus` pins workers"),
+    .drives("requirepass", .text, .text(\.requirePass)),
     .accepted(
       "set-proc-title", .flag, .immutable, "yes",
       "the title of the process is left alone"),
