@@ -15,7 +15,7 @@ import Transcript
       CONFIG SET maxmemory 100mb => +OK
       CONFIG GET maxmemory => ["maxmemory", "104857600"]
       CONFIG SET MaxMemory 1k hz 20 => +OK
-      CONFIG GET maxmemory hz => ["maxmemory", "1000", "hz", "20"]
+      CONFIG GET maxmemory hz => ["hz", "20", "maxmemory", "1000"]
       CONFIG SET hz 30 nope 1 => -ERR Unknown option or number of arguments for CONFIG SET - 'nope'
       CONFIG GET hz        => ["hz", "20"]
       CONFIG SET hz        => -ERR wrong number of arguments for 'config|set' command
