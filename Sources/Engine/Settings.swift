@@ -39,6 +39,8 @@ public struct Settings: Sendable, Equatable {
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
 
+  /// Whether DUMP compresses long strings.
+  public var compressesPayloads = true
   /// What is evicted where memory is short.
   public var maxMemoryPolicy = MaxMemoryPolicy.noEviction
   /// Keys that are looked at to evict one.

@@ -132,7 +132,7 @@ maxmemory 100mb
 # in between
 maxmemory 200mb
    hz 20
-rename-command DEBUG ""
+rename-command WAIT ""
 include %s/more*.conf
 slave-priority 50
 client-output-buffer-limit normal 1mb 0 0

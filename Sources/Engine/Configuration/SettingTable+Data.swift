@@ -69,9 +69,7 @@ extension SettingTable {
     .accepted(
       "rdbchecksum", .flag, .immutable, "yes",
       "there are no snapshots yet"),
-    .accepted(
-      "rdbcompression", .flag, "yes",
-      "there are no snapshots yet"),
+    .drives("rdbcompression", .flag, .flag(\.compressesPayloads)),
     .accepted(
       "sanitize-dump-payload", .choice(["no", "yes", "clients"]), "no",
       "RESTORE always checks a payload wholly"),
