@@ -23,7 +23,8 @@ let package = Package(
     .library(name: "TernParts", targets: ["RESP", "Sharding", "Storage", "Engine"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
   ],
   targets: [
     .systemLibrary(
@@ -35,8 +36,11 @@ let package = Package(
     .target(name: "Engine", dependencies: ["RESP", "Sharding", "Storage"], swiftSettings: safe),
     .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: strict),
     .target(
-      name: "Server", dependencies: ["Engine", "RESP", "Sharding", "Storage", "Reactor", "CLinux"],
-      swiftSettings: safe),
+      name: "Server",
+      dependencies: [
+        "Engine", "RESP", "Sharding", "Storage", "Reactor", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: safe),
     .target(
       name: "Tern", dependencies: ["Server", "Engine", "RESP", "Sharding", "Storage"],
       swiftSettings: safe),
@@ -62,6 +66,8 @@ let package = Package(
     .testTarget(
       name: "TernTests", dependencies: ["Tern", "Engine", "RESP", "CJemalloc", "Transcript"],
       swiftSettings: strict),
+    .testTarget(
+      name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]
 )

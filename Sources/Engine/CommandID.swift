@@ -18,4 +18,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
     dump, restore, restoreAsking, sort, sortReadOnly, wait, waitaof
   case multi, exec, discard, watch, unwatch
   case commandDocs, commandGetKeysAndFlags, lolwut, swapdb, debug
+  case configRewrite
 }

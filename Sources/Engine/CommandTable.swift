@@ -7,7 +7,7 @@ public enum CommandTable {
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
-    + documentingCommands
+    + documentingCommands + configurationCommands
 
   private static let stringCommands: [Command] = [
     Command(
@@ -452,5 +452,11 @@ public enum CommandTable {
     Command(
       .debug, "debug", -2, [.admin, .noscript, .loading, .stale], [], .server, since: "1.0.0",
       "Depends on subcommand."),
+  ]
+
+  private static let configurationCommands: [Command] = [
+    Command(
+      .configRewrite, "config|rewrite", 2, [.admin, .noscript, .loading, .stale], [],
+      view: .process, .server, since: "2.8.0", "O(1)", of: .config)
   ]
 }

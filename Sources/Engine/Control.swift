@@ -5,6 +5,8 @@ public enum ControlRequest: Sendable {
   case configure([(name: String, value: String)])
   /// CONFIG RESETSTAT.
   case resetStatistics
+  /// CONFIG REWRITE: the server writes its configuration file.
+  case rewriteConfiguration
   /// SHUTDOWN: the process ends after its replies were sent; never answered.
   case shutdown
   /// DEBUG SET-ACTIVE-EXPIRE: whether expired keys are looked for.
@@ -19,6 +21,8 @@ public struct PendingControl: Sendable {
   public let clientNumber: UInt64
   /// What it asks for.
   public let request: ControlRequest
+  /// Why it could not be carried out, for the client; nil = it was.
+  public var failure: String? = nil
 }
 
 /// What an engine is told about its process by whoever runs it, because it reads no clock and no environment itself (DESIGN §7).

@@ -51,6 +51,7 @@ extension Engine {
       }
       sweepNanoseconds = 0
       totals = WorkerTotals(Statistics())
+    case .rewriteConfiguration: break
     case .shutdown:
       isDraining = true
     case .sweepExpired(let isOn):
@@ -90,7 +91,11 @@ extension Engine {
     }
     sessions[index].mode.remove(.parked)
     swap(&reply.queue, &sessions[index].output)
-    reply.ok()
+    if let failure = pending.failure {
+      reply.append(text: "-ERR \(failure)\r\n")
+    } else {
+      reply.ok()
+    }
     swap(&reply.queue, &sessions[index].output)
     if reply.hasFailed {
       reply.hasFailed = false

@@ -210,6 +210,7 @@ public struct Engine: ~Copyable {
 
   /// Takes over what follows from `settings`.
   mutating func applySettings() {
+    compressor.isEnabled = settings.compressesPayloads
     limits = ProtocolLimits(
       maxBulkLength: settings.protoMaxBulkLength,
       queryBufferLimit: settings.clientQueryBufferLimit)

@@ -38,161 +38,155 @@ public struct Settings: Sendable, Equatable {
   public var announceIP = ""
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
-  /// Who may use DEBUG: no, local or yes.
-  public var enableDebugCommand = "no"
+  /// Whether DUMP compresses long strings.
+  public var compressesPayloads = true
+  /// What is evicted where memory is short.
+  public var maxMemoryPolicy = MaxMemoryPolicy.noEviction
+  /// Keys that are looked at to evict one.
+  public var maxMemorySamples = 5
+  /// How slowly the LFU counter grows, and in how many minutes it falls by one.
+  public var lfuLogFactor = 10
+  public var lfuDecayTime = 1
+  /// Most bytes that clients' buffers may use together; negative = percent of `maxMemory`, 0 = no limit.
+  public var maxMemoryClients = 0
+  /// Whether sparse memory is rewritten.
+  public var activeDefrag = false
+  /// The password of the default user; empty = none.
+  public var requirePass = ""
+  /// Whether clients from elsewhere are refused while there is no password and no `bind` was given.
+  public var protectedMode = true
+  /// Commands by another name: `rename-command`. An empty new name takes the command away.
+  public var renamedCommands: [RenamedCommand] = []
+  /// Who may use DEBUG, and set protected settings.
+  public var enableDebugCommand = ProtectedAction.no
+  public var enableProtectedConfigs = ProtectedAction.no
+  /// Commands that take so many microseconds or more stand in the slow log, at most so many; negative = none.
+  public var slowlogLogSlowerThan = 10_000
+  public var slowlogMaxLength = 128
+  /// Events that take so many milliseconds or more are counted by LATENCY; 0 = none.
+  public var latencyMonitorThreshold = 0
+  /// Whether the time of each command is kept as a histogram.
+  public var latencyTracking = true
+  /// What the log says, and the file that it goes to; empty = standard output.
+  public var logLevel = LogLevel.notice
+  public var logFile = ""
+  /// Settings that are kept but have no effect (see `Setting`), where they differ from the standard.
+  public var accepted: [String: String] = [:]
 
   /// The defaults.
   public init() {}
 }
 
-/// Why a setting was refused; the text is Redis's.
-public struct SettingError: Error, Equatable {
-  /// What is wrong with the value.
-  public let reason: String
+/// What is evicted where memory is short, by Redis's names.
+public enum MaxMemoryPolicy: String, Sendable, CaseIterable {
+  case volatileLRU = "volatile-lru"
+  case volatileLFU = "volatile-lfu"
+  case volatileRandom = "volatile-random"
+  case volatileTTL = "volatile-ttl"
+  case allKeysLRU = "allkeys-lru"
+  case allKeysLFU = "allkeys-lfu"
+  case allKeysRandom = "allkeys-random"
+  case noEviction = "noeviction"
 }
 
-/// One setting: its name, how it reads, and how it is changed.
-struct Setting: Sendable {
-  let name: String
-  /// Whether CONFIG SET may change it while the process runs.
-  let isMutable: Bool
-  let get: @Sendable (Settings) -> String
-  let set: @Sendable (inout Settings, String) throws(SettingError) -> Void
+/// A command that has another name.
+public struct RenamedCommand: Sendable, Equatable {
+  /// The name in the table of commands, in lower case.
+  public let command: String
+  /// Its name for clients; empty = none.
+  public let name: String
 
-  private static func number(
-    _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable,
-    _ range: ClosedRange<Int>,
-    isMutable: Bool = true
-  ) -> Setting {
-    Setting(
-      name: name, isMutable: isMutable, get: { String($0[keyPath: path]) },
-      set: { (settings, text) throws(SettingError) in
-        guard let value = Int(text) else {
-          throw SettingError(reason: "argument couldn't be parsed into an integer")
-        }
-        try check(value, range)
-        settings[keyPath: path] = value
-      })
+  /// A command by another name.
+  public init(command: String, name: String) {
+    self.command = command
+    self.name = name
+  }
+}
+
+/// Who may do what is protected.
+public enum ProtectedAction: String, Sendable, CaseIterable {
+  case no, yes
+  /// Clients on the same machine.
+  case local
+}
+
+/// How much the log says, from most to least.
+public enum LogLevel: String, Sendable, CaseIterable {
+  case debug, verbose, notice, warning
+}
+
+extension Settings {
+  /// The value of a setting as CONFIG GET shows it; nil if there is no such name.
+  public func value(of name: String) -> String? { Setting.find(name)?.setting.get(self) }
+
+  /// Changes a setting, as CONFIG SET does. Throws the text that says what is wrong with it.
+  public mutating func set(_ name: String, to value: String) throws(SettingError) {
+    guard let (_, setting) = Setting.find(name) else { throw Self.badDirective }
+    try setting.set(&self, value)
   }
 
-  private static func bytes(
-    _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>
-  ) -> Setting {
-    Setting(
-      name: name, isMutable: true, get: { String($0[keyPath: path]) },
-      set: { (settings, text) throws(SettingError) in
-        guard let value = byteCount(text) else {
-          throw SettingError(reason: "argument must be a memory value")
-        }
-        try check(value, range)
-        settings[keyPath: path] = value
-      })
+  /// Changes a setting as a line of a file does, whose words are apart.
+  public mutating func set(_ name: String, words: [String]) throws(SettingError) {
+    if name.lowercased() == "rename-command" { return try rename(words) }
+    guard let (_, setting) = Setting.find(name) else { throw Self.badDirective }
+    if words.count != 1, words.isEmpty || !setting.kind.takesSeveralWords {
+      throw SettingError(reason: "wrong number of arguments")
+    }
+    try setting.set(&self, words: words)
   }
 
-  private static func text(
-    _ name: String, _ path: any WritableKeyPath<Settings, String> & Sendable,
-    isMutable: Bool = false
-  ) -> Setting {
-    Setting(
-      name: name, isMutable: isMutable, get: { $0[keyPath: path] },
-      set: { (settings, text) throws(SettingError) in settings[keyPath: path] = text })
+  private static let badDirective = SettingError(
+    reason: "Bad directive or wrong number of arguments")
+
+  private mutating func rename(_ words: [String]) throws(SettingError) {
+    guard words.count == 2 else { throw Self.badDirective }
+    let command = words[0].lowercased()
+    let names = CommandTable.all.filter { $0.container == nil }.map(\.name)
+    guard names.contains(command) else {
+      throw SettingError(reason: "No such command in rename-command")
+    }
+    let name = words[1].lowercased()
+    let isTaken =
+      names.contains { other in
+        other == name && !renamedCommands.contains { $0.command == other }
+      } || renamedCommands.contains { $0.name.lowercased() == name }
+    if !name.isEmpty, isTaken, name != command {
+      throw SettingError(reason: "Target command name already exists")
+    }
+    renamedCommands.removeAll { $0.command == command }
+    renamedCommands.append(RenamedCommand(command: command, name: words[1]))
   }
 
-  /// A setting with one value only: clients and tools ask for it and must get the truth.
-  private static func constant(_ name: String, _ value: String) -> Setting {
-    Setting(
-      name: name, isMutable: true, get: { _ in value },
-      set: { (_, text) throws(SettingError) in
-        if text != value {
-          throw SettingError(reason: "only '\(value)' is supported")
-        }
-      })
+  /// Whether a setting of that name has any number of words.
+  public static func takesSeveralWords(_ name: String) -> Bool {
+    name.lowercased() == "rename-command"
+      || Setting.find(name)?.setting.kind.takesSeveralWords == true
   }
 
-  private static func check(_ value: Int, _ range: ClosedRange<Int>) throws(SettingError) {
-    if !range.contains(value) {
-      throw SettingError(
-        reason:
-          "argument must be between \(range.lowerBound) and \(range.upperBound) inclusive")
+  /// What `bind` says, as the system takes it: `*` is every address, and one with a minus in front may be missing.
+  public var addresses: [(address: String, mayBeMissing: Bool)] {
+    bind.map { word in
+      let address = word.hasPrefix("-") ? String(word.dropFirst()) : word
+      let all = ["*": "0.0.0.0", "::*": "::"][address]
+      return (all ?? address, word.hasPrefix("-"))
     }
   }
 
-  /// A number of bytes with redis.conf's units: k, kb, m, mb, g, gb (kb = 1024, k = 1000).
-  static func byteCount(_ text: String) -> Int? {
-    let lower = text.lowercased()
-    let digits = lower.prefix { $0.isASCII && $0.isNumber }
-    guard let value = Int(digits) else { return nil }
-    let unit: Int
-    switch lower.dropFirst(digits.count) {
-    case "", "b": unit = 1
-    case "k": unit = 1000
-    case "kb": unit = 1 << 10
-    case "m": unit = 1_000_000
-    case "mb": unit = 1 << 20
-    case "g": unit = 1_000_000_000
-    case "gb": unit = 1 << 30
-    default: return nil
-    }
-    let (product, overflow) = value.multipliedReportingOverflow(by: unit)
-    return overflow ? nil : product
+  /// The names of all settings that patterns find, older names too.
+  public static var names: [String] {
+    Setting.names.filter { !Setting.all[$0.place].isHidden }.map(\.name)
   }
 
-  /// Every setting, in the order of CONFIG GET *.
-  static let all: [Setting] = [
-    number("port", \.port, 0...65535, isMutable: false),
-    number("shards", \.shards, 1...500, isMutable: false),
-    number("workers", \.workers, 1...256, isMutable: false),
-    Setting(
-      name: "bind", isMutable: false, get: { $0.bind.joined(separator: " ") },
-      set: { (settings, text) throws(SettingError) in
-        settings.bind = text.split(separator: " ").map(String.init)
-      }),
-    text("dir", \.directory),
-    Setting(
-      name: "io", isMutable: false, get: { $0.io },
-      set: { (settings, text) throws(SettingError) in
-        guard ["auto", "uring", "epoll"].contains(text) else {
-          throw SettingError(
-            reason: "argument(s) must be one of the following: auto, uring, epoll")
-        }
-        settings.io = text
-      }),
-    Setting(
-      name: "cpus", isMutable: false,
-      get: { $0.cpus.map(String.init).joined(separator: ",") },
-      set: { (settings, text) throws(SettingError) in
-        guard let cpus = cpuList(text) else {
-          throw SettingError(reason: "argument must be a list of CPUs such as 0,2-3")
-        }
-        settings.cpus = cpus
-      }),
-    number("maxclients", \.maxClients, 1...4_294_967_295),
-    number("timeout", \.timeoutSeconds, 0...2_147_483_647),
-    number("tcp-keepalive", \.tcpKeepaliveSeconds, 0...2_147_483_647),
-    number("tcp-backlog", \.tcpBacklog, 0...2_147_483_647, isMutable: false),
-    bytes("proto-max-bulk-len", \.protoMaxBulkLength, (1 << 20)...Int.max),
-    bytes("client-query-buffer-limit", \.clientQueryBufferLimit, (1 << 20)...Int.max),
-    bytes("client-output-pause", \.clientOutputPause, (1 << 10)...(1 << 40)),
-    bytes("maxmemory", \.maxMemory, 0...Int.max),
-    constant("maxmemory-policy", "noeviction"),
-    number("hz", \.hz, 1...500),
-    text("cluster-announce-ip", \.announceIP),
-    number("cluster-announce-port", \.announcePort, 0...65535, isMutable: false),
-    constant("cluster-enabled", "yes"),
-    constant("cluster-require-full-coverage", "no"),
-    constant("databases", "1"),
-    constant("save", ""),
-    constant("appendonly", "no"),
-    Setting(
-      name: "enable-debug-command", isMutable: false, get: { $0.enableDebugCommand },
-      set: { (settings, text) throws(SettingError) in
-        guard ["no", "yes", "local"].contains(text.lowercased()) else {
-          throw SettingError(
-            reason: "argument(s) must be one of the following: no, yes, local")
-        }
-        settings.enableDebugCommand = text.lowercased()
-      }),
-  ]
+  /// Settings with another value than the standard that have no effect, and why.
+  public var withoutEffect: [(name: String, value: String, why: String)] {
+    Setting.all.compactMap { setting in
+      guard let value = accepted[setting.name], let why = setting.whyAccepted else { return nil }
+      return (setting.name, value, why)
+    }
+  }
+
+  /// The setting's value as a number of bytes or a plain number, for settings that are only kept.
+  public func number(of name: String) -> Int? { value(of: name).flatMap { Int($0) } }
 
   /// Parses a list of CPUs: `0,2-3`. nil if it is none.
   static func cpuList(_ text: String) -> [Int]? {
@@ -206,22 +200,4 @@ struct Setting: Sendable {
     }
     return list
   }
-}
-
-extension Settings {
-  /// The value of a setting as CONFIG GET shows it; nil if there is no such name.
-  public func value(of name: String) -> String? {
-    Setting.all.first { $0.name == name.lowercased() }?.get(self)
-  }
-
-  /// Changes a setting, as from a file or a flag. Throws the text that says what is wrong with it.
-  public mutating func set(_ name: String, to value: String) throws(SettingError) {
-    guard let setting = Setting.all.first(where: { $0.name == name.lowercased() }) else {
-      throw SettingError(reason: "Bad directive or wrong number of arguments")
-    }
-    try setting.set(&self, value)
-  }
-
-  /// The names of all settings.
-  public static var names: [String] { Setting.all.map(\.name) }
 }

@@ -73,17 +73,17 @@ public final class ClusterServer: Sendable {
   /// - Parameters:
   ///   - settings: what to start.
   ///   - configurationFile: the file that the settings came from, for INFO; empty = none.
-  ///   - report: gets lines for the log, on any thread.
+  ///   - log: what happens is told to it, on any thread.
   ///   - shutdownRequested: a client has sent SHUTDOWN; the caller then calls `stop`.
   public static func start(
     _ settings: Settings, configurationFile: String = "",
-    report: @escaping @Sendable (String) -> Void,
+    log: ServerLog,
     shutdownRequested: @escaping @Sendable () -> Void
   ) async throws(StartFailure) -> ClusterServer {
     let lock = settings.directory.isEmpty ? nil : try lockDirectory(settings.directory)
     do throws(StartFailure) {
       return try await start(
-        settings, lock: lock, configurationFile: configurationFile, report: report,
+        settings, lock: lock, configurationFile: configurationFile, log: log,
         shutdownRequested: shutdownRequested)
     } catch {
       if let lock { Files.unlock(lock) }
@@ -93,11 +93,11 @@ public final class ClusterServer: Sendable {
 
   private static func start(
     _ settings: Settings, lock: Int32?, configurationFile: String,
-    report: @escaping @Sendable (String) -> Void,
+    log: ServerLog,
     shutdownRequested: @escaping @Sendable () -> Void
   ) async throws(StartFailure) -> ClusterServer {
     var store = TopologyStore(directory: settings.directory)
-    var topology = try store.load(settings, report: report)
+    var topology = try store.load(settings, log: log)
     var settings = settings
     settings.shards = topology.shards.count
     let plan = try Listeners(settings, topology)
@@ -109,8 +109,10 @@ public final class ClusterServer: Sendable {
     }
     let clock = Self.clock()
     let process = ProcessState(
-      figures: figures(configurationFile, clock), report: report, shutdown: shutdownRequested)
-    if !settings.bind.isEmpty { process.raiseOpenFiles(settings) }
+      figures: figures(configurationFile, clock), log: log, shutdown: shutdownRequested)
+    if !settings.bind.isEmpty {
+      for warning in SystemCheck.warnings(for: settings) { log.warning(warning) }
+    }
     let sequencer = Sequencer()
     let life = Life()
     let map = topology.map

@@ -33,9 +33,11 @@ enum Files {
   }
 
   /// Replaces a file's content, wholly or not at all: a temporary file beside it, on disk before it takes the name.
-  static func replace(_ path: String, with content: [UInt8]) throws(Failure) {
+  static func replace(
+    _ path: String, with content: [UInt8], mode: mode_t = 0o644
+  ) throws(Failure) {
     let temporary = path + ".new"
-    let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
     guard file >= 0 else { throw failure("cannot create", temporary) }
     var offset = 0
     while offset < content.count {
@@ -56,6 +58,40 @@ enum Files {
       throw failure("cannot replace", path)
     }
     syncDirectory(of: path)
+  }
+
+  /// Whether there is a file.
+  static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+  /// A file's permissions; nil if there is none.
+  static func mode(of path: String) -> mode_t? {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+  }
+
+  /// A path from the root, links followed; as it is if there is no such file.
+  static func absolute(_ path: String) -> String {
+    if let found = unsafe realpath(path, nil) {
+      defer { unsafe free(found) }
+      return unsafe String(cString: found)
+    }
+    if path.hasPrefix("/") { return path }
+    guard let here = unsafe getcwd(nil, 0) else { return path }
+    defer { unsafe free(here) }
+    return unsafe String(cString: here) + "/" + path
+  }
+
+  /// The files that a pattern of the shell's kind names, in order; a path without wildcards names itself, there or not.
+  static func matching(_ pattern: String) -> [String] {
+    if !pattern.contains(where: { $0 == "*" || $0 == "?" || $0 == "[" }) { return [pattern] }
+    var found = unsafe glob_t()
+    defer { unsafe globfree(&found) }
+    guard unsafe glob(pattern, 0, nil, &found) == 0 else { return [] }
+    var paths: [String] = []
+    for place in unsafe 0..<Int(found.gl_pathc) {
+      if let path = unsafe found.gl_pathv[place] { unsafe paths.append(String(cString: path)) }
+    }
+    return paths
   }
 
   /// Makes a rename last.

@@ -31,12 +31,13 @@ struct Listeners {
     for number in [0] + numbers {
       // 0 = the kernel chooses, on the first address; the others follow.
       var port = base == 0 ? 0 : base + number
-      for address in settings.bind {
+      for (address, mayBeMissing) in settings.addresses {
         do throws(ReactorError) {
           let fileDescriptor = try Self.listen(address, UInt16(port), settings)
           places.append(Place(fileDescriptor: fileDescriptor, shard: number == 0 ? nil : number))
           if port == 0 { port = Int(try Reactor.localPort(of: fileDescriptor)) }
         } catch {
+          if mayBeMissing { continue }
           close()
           throw StartFailure("cannot listen on \(address):\(port): \(error)")
         }
@@ -45,6 +46,10 @@ struct Listeners {
             shard: number == 0 ? nil : number, address: address, port: UInt16(port)))
       }
       ports[number] = port
+    }
+    if endpoints.isEmpty, !settings.bind.isEmpty {
+      throw StartFailure(
+        "none of the addresses of 'bind' is there: \(settings.bind.joined(separator: " "))")
     }
   }
 

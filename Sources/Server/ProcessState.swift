@@ -9,7 +9,6 @@ final class ProcessState: Sendable {
   private struct State {
     var figures = ProcessFigures()
     var keyspaceByteCounts: [Int: Int] = [:]
-    var report: @Sendable (String) -> Void
     var shutdown: @Sendable () -> Void
     var hasShutdown = false
     var hasFailed = false
@@ -18,12 +17,17 @@ final class ProcessState: Sendable {
   private let state: Mutex<State>
   private let connections = Atomic<Int>(0)
 
-  /// `report` gets lines for the log, `shutdown` is called when a client asks for the end.
+  /// The log, and the file that CONFIG REWRITE writes.
+  let log: ServerLog
+  private let configuration: ConfigurationFile
+
+  /// `shutdown` is called when a client asks for the end.
   init(
-    figures: ProcessFigures, report: @escaping @Sendable (String) -> Void,
-    shutdown: @escaping @Sendable () -> Void
+    figures: ProcessFigures, log: ServerLog, shutdown: @escaping @Sendable () -> Void
   ) {
-    state = Mutex(State(figures: figures, report: report, shutdown: shutdown))
+    self.log = log
+    configuration = ConfigurationFile(path: figures.configurationFile)
+    state = Mutex(State(figures: figures, shutdown: shutdown))
   }
 
   /// Counts a new connection; false if there are too many already.
@@ -50,12 +54,9 @@ final class ProcessState: Sendable {
     return figures
   }
 
-  /// A line for the log.
-  func report(_ line: String) { state.withLock { $0.report }(line) }
-
   /// A worker cannot go on: the process ends.
   func failed(_ line: String) {
-    report(line)
+    log.warning(line)
     state.withLock { $0.hasFailed = true }
     requestShutdown()
   }
@@ -63,12 +64,51 @@ final class ProcessState: Sendable {
   /// Whether a worker could not go on.
   var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
-  /// Makes room for as many descriptors as the settings may need, as far as the system allows.
-  func raiseOpenFiles(_ settings: Settings) {
-    let needed = settings.maxClients + settings.shards + 64
-    if Machine.raiseOpenFiles(to: needed) < needed {
-      report("the system does not allow the descriptors for maxclients \(settings.maxClients)")
+  /// Descriptors that the settings may need.
+  static func neededOpenFiles(_ settings: Settings) -> Int {
+    settings.maxClients + settings.shards + 64
+  }
+
+  /// Makes room for as many descriptors as the settings may need, as far as the system allows; how many there may be now.
+  @discardableResult
+  static func raiseOpenFiles(_ settings: Settings) -> Int {
+    Machine.raiseOpenFiles(to: neededOpenFiles(settings))
+  }
+
+  /// Settings were changed by a client: what follows for the process. Called by the first worker.
+  func configured(_ changes: [(name: String, value: String)], _ settings: Settings) {
+    let names = changes.map(\.name)
+    if names.contains("loglevel") { log.level = settings.logLevel }
+    log.notice("settings changed", ["names": names.joined(separator: " ")])
+    for setting in settings.withoutEffect where names.contains(setting.name) {
+      log.warning("a setting has no effect", ["name": setting.name, "why": setting.why])
     }
+    if names.contains("maxclients") {
+      let allowed = Self.raiseOpenFiles(settings)
+      if allowed < Self.neededOpenFiles(settings) {
+        log.warning(
+          "the system does not allow the descriptors for maxclients",
+          ["maxclients": "\(settings.maxClients)", "openFiles": "\(allowed)"])
+      }
+    }
+  }
+
+  /// Writes the configuration file on a thread of its own; `done` gets what went wrong, or nil.
+  func rewriteConfiguration(
+    _ settings: Settings, done: @escaping @Sendable (String?) -> Void
+  ) {
+    let write: @Sendable () -> Void = { [configuration, log] in
+      let failure = configuration.rewrite(settings)
+      if let failure {
+        log.warning("the configuration file was not written", ["why": failure])
+      } else {
+        log.notice("the configuration file was written", ["path": configuration.path])
+      }
+      done(failure)
+    }
+    do throws(ReactorError) {
+      try WorkerThread.start(named: "tern-config", write)
+    } catch { write() }
   }
 
   /// A client has asked for the end of the process; the first one counts.

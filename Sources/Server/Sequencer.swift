@@ -54,11 +54,12 @@ final class Sequencer: Sendable {
     }
   }
 
-  /// A worker has applied a request.
-  func acknowledge(_ number: UInt64) {
+  /// A worker has applied a request, or could not.
+  func acknowledge(_ number: UInt64, failure: String? = nil) {
     state.withLock { state in
       guard var entry = state.underWay[number] else { return }
       entry.missing -= 1
+      if let failure { entry.pending.failure = failure }
       if entry.missing > 0 {
         state.underWay[number] = entry
         return

@@ -14,7 +14,7 @@ struct TopologyStore {
 
   /// The topology on disk, or a new one.
   mutating func load(
-    _ settings: Settings, report: (String) -> Void
+    _ settings: Settings, log: ServerLog
   ) throws(StartFailure) -> Topology {
     stored = path.flatMap { Files.bytes(of: $0) }
     guard let path, let stored else { return try Self.new(settings) }
@@ -23,7 +23,7 @@ struct TopologyStore {
       throw StartFailure("\(path): \(error)")
     }
     if topology.shards.count != settings.shards {
-      report(
+      log.notice(
         "nodes.conf has \(topology.shards.count) shards and decides over --shards \(settings.shards)"
       )
     }
@@ -72,7 +72,7 @@ struct TopologyStore {
   ) throws(StartFailure) -> EndpointAddress {
     var host = settings.announceIP
     if host.isEmpty {
-      let first = settings.bind.first ?? "127.0.0.1"
+      let first = settings.addresses.first?.address ?? "127.0.0.1"
       let isEverywhere = ["0.0.0.0", "::", "*"].contains(first)
       host = isEverywhere ? Machine.firstPublicAddress ?? "127.0.0.1" : first
     }

@@ -303,14 +303,18 @@ struct WorkerLoop: ~Copyable {
     engine.finishCompleted()
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
-        for change in changes {
-          if change.name == "tcp-keepalive" { setKeepalives() }
-          if change.name == "maxclients", index == 0 {
-            process.raiseOpenFiles(engine.currentSettings)
-          }
-        }
+        for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
+        if index == 0 { process.configured(changes, engine.currentSettings) }
       }
       if case .shutdown = applied.request { process.requestShutdown() }
+      if case .rewriteConfiguration = applied.request, index == 0 {
+        // What is in force by the order of the requests, whatever is set while the file is written.
+        let number = applied.number
+        process.rewriteConfiguration(engine.currentSettings) { [sequencer] failure in
+          sequencer.acknowledge(number, failure: failure)
+        }
+        continue
+      }
       sequencer.acknowledge(applied.number)
     }
     waitingControls += engine.takeControlRequests()

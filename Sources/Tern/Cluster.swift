@@ -51,7 +51,9 @@ public final class Cluster: Sendable {
   ) async throws(TernError) -> Cluster {
     let checked = try settings.checked()
     do throws(StartFailure) {
-      return Cluster(try await ClusterServer.start(checked, report: log, shutdownRequested: {}))
+      return Cluster(
+        try await ClusterServer.start(
+          checked, log: ServerLog(.lines(log)), shutdownRequested: {}))
     } catch { throw .cannotStart(reason: error.description) }
   }
 

@@ -7,30 +7,15 @@ internal import Server
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a cluster: a configuration endpoint and its shards, in one process.",
-    discussion: """
-      Shard i listens on PORT + i. Settings come from the defaults, then CONFIG_FILE (redis.conf
-      syntax), then these flags. nodes.conf in DIR keeps node ids and slots; where it exists it
-      decides over --shards.
-      """)
+    usage: "tern serve [CONFIG_FILE] [--NAME VALUE …]",
+    discussion: ServeHelp.text)
 
-  @Argument(help: "A file with settings, in redis.conf syntax.")
-  var configFile: String?
-  @Option(help: "Port of the configuration endpoint (default 7000).")
-  var port: String?
-  @Option(help: "Number of shards (default: the larger of 4 and the number of cores).")
-  var shards: String?
-  @Option(help: "Number of worker threads (default: number of cores).")
-  var workers: String?
-  @Option(help: "Address to listen on; several are separated by spaces (default 127.0.0.1).")
-  var bind: String?
-  @Option(help: "Directory of nodes.conf (default ./tern-data).")
-  var dir: String?
-  @Option(help: "auto, uring or epoll (default auto).")
-  var io: String?
-  @Option(help: "CPUs to pin workers to, such as 0,2-3 (default: none).")
-  var cpus: String?
-  @Option(help: "Who may use DEBUG: no, local or yes (default no).")
-  var enableDebugCommand: String?
+  @Argument(
+    parsing: .allUnrecognized,
+    help: ArgumentHelp(
+      "A file with settings in redis.conf syntax, then settings as flags.",
+      valueName: "config-file and flags"))
+  var words: [String] = []
 
   func run() async throws {
     do throws(StartFailure) {
@@ -43,26 +28,43 @@ struct Serve: AsyncParsableCommand {
 
   private func serve() async throws(StartFailure) {
     var settings = ServerSettings.defaults()
-    if let configFile { try settings.read(file: configFile) }
-    let flags = [
-      ("port", port), ("shards", shards), ("workers", workers), ("bind", bind), ("dir", dir),
-      ("io", io), ("cpus", cpus), ("enable-debug-command", enableDebugCommand),
-    ]
-    for (name, value) in flags {
-      if let value { try settings.set(flag: name, to: value) }
+    try settings.read(commandLine: words)
+    let log = try ServerLog.open(settings.values)
+    log.notice("starting", ["version": ServerVersion.text, "config": settings.file])
+    for setting in settings.values.withoutEffect {
+      log.warning(
+        "a setting has no effect",
+        ["name": setting.name, "value": setting.value, "why": setting.why])
     }
-    let server = try await ClusterServer.start(
-      settings.values, configurationFile: configFile ?? "",
-      report: { line in Self.say(line, to: Self.errors) },
-      shutdownRequested: { Termination.request() })
+    let server: ClusterServer
+    do throws(StartFailure) {
+      server = try await ClusterServer.start(
+        settings.values, configurationFile: settings.file, log: log,
+        shutdownRequested: {
+          log.notice("a client asked for the end")
+          Termination.request()
+        })
+    } catch {
+      log.warning("cannot start", ["why": error.description])
+      throw error
+    }
+    Self.say(Banner.text(server), to: Self.output)
     for endpoint in server.endpoints {
       Self.say("\(endpoint.name) \(endpoint.address):\(endpoint.port)", to: Self.output)
     }
     Self.say("back-end \(server.backend), \(server.settings.workers) workers", to: Self.output)
     Self.say("ready", to: Self.output)
+    log.notice(
+      "serving",
+      [
+        "shards": "\(server.settings.shards)", "workers": "\(server.settings.workers)",
+        "backend": server.backend,
+      ])
     await Self.termination()
+    log.notice("ending: replies that wait are sent")
     await server.stop()
     if server.hasFailed { throw StartFailure("ended because of the failure above") }
+    log.notice("ended")
   }
 
   private static func termination() async {

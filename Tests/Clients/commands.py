@@ -8,6 +8,7 @@ servers, milliseconds apart, cannot disagree about who is later; short ones appe
 import re
 
 import admin_server
+import admin_config
 from payloads import body, broken, footed
 from resp import items, request, value
 
@@ -575,7 +576,7 @@ TABLE = [
     (0.5, lambda r: Step([case(r, "AUTH"), *r.choice([[b"x"], [b"default", b"x"], [b"nobody", b"x"], [b"a", b"b", b"c"]])])),
     (1.5, client_step),
     (1, command_step),
-    (0.5, lambda r: Step([case(r, "CONFIG"), case(r, "GET"), r.choice([b"save", b"appendonly", b"APPENDONLY", b"nosuchparameter", b"timeout", b"maxmemory"])], as_set)),
+    (2, admin_config.step(Step, case)),
     (0.3, lambda r: Step([case(r, "TIME")], same_kind)),
     (1.5, cluster_step),
     (1.5, unknown),

@@ -14,9 +14,12 @@ remains is printed with both replies. To repeat one round: --seed S --round N.
     Tests/Clients/differential.py --commands 1000000 --seed 7
 """
 
+import os
 import random
+import tempfile
 import time
 
+import admin_config
 import rig
 from admin_server import undocumented
 from commands import ALL_KEYS, RAW, WIDE, Step, draw, draw_raw, fill_wide, intended, intended_raw, masked, near
@@ -330,6 +333,42 @@ def random_commands(options):
             if options.round is not None:
                 break
         print(f"        {done} commands in {number - (options.round or 0)} rounds, replies equal", flush=True)
+
+
+@rig.test(tern_only=True)
+def configuration_files_are_rewritten_alike(options):
+    """The same file and the same CONFIG SET to both, then CONFIG REWRITE: the same file, but for lines that are each server's own."""
+    found = []
+    for make in ("redis", "tern"):
+        with tempfile.TemporaryDirectory(prefix="rewrite-") as directory:
+            path = os.path.join(directory, "server.conf")
+            with open(os.path.join(directory, "more1.conf"), "wb") as f:
+                f.write(b"timeout 33\n")
+            with open(path, "wb") as f:
+                f.write(admin_config.FILE % directory.encode())
+            with rig.Redis(config=path) if make == "redis" else rig.Tern(options, 1, path) as server, server.shard() as c:
+                rig.expect_equal(c.ask("CONFIG", "SET", *admin_config.CHANGES), b"OK", f"{make}'s CONFIG SET")
+                rig.expect_equal(c.ask("CONFIG", "REWRITE"), b"OK", f"{make}'s CONFIG REWRITE")
+                with open(path, "rb") as f:
+                    first = f.read()
+                rig.expect_equal(c.ask("CONFIG", "REWRITE"), b"OK", f"{make}'s second CONFIG REWRITE")
+                with open(path, "rb") as f:  # redis-server adds a blank line at the end each time.
+                    rig.expect_equal(f.read().rstrip(b"\n"), first.rstrip(b"\n"), f"{make}'s file, rewritten again")
+            found.append(admin_config.comparable(first.replace(directory.encode(), b"DIRECTORY")))
+    rig.expect_equal(found[1], found[0], "the rewritten file")
+
+
+@rig.test(tern_only=True)
+def a_bad_file_ends_the_start(options):
+    """The message names file and line; the exit code is 1."""
+    with tempfile.TemporaryDirectory(prefix="bad-") as directory:
+        path = os.path.join(directory, "bad.conf")
+        for text, wanted in (("# a\nhz ten\n", "line 2: 'hz'"), ("nosuch 1\n", "line 1: 'nosuch'"), ("\n\nlogfile \"x\n", "line 3: unbalanced"), ("include /no/such\n", "line 1: 'include'")):
+            with open(path, "w") as f:
+                f.write(text)
+            server = rig.Tern(options, 1, path, ready=False)
+            rig.expect_equal(server.wait(), 1, f"exit code for {text!r}")
+            rig.expect(f"{path}, {wanted}" in server.log(), f"{text!r}: {server.log()}")
 
 
 @rig.test

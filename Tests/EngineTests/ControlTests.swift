@@ -99,7 +99,7 @@ import Transcript
       """
       CONFIG SET hz 50 timeout 7 maxmemory 1gb => +OK
       CONFIG SET hz 60 timeout x => -ERR CONFIG SET failed …
-      CONFIG GET hz timeout maxmemory => ["timeout", "7", "maxmemory", "1073741824", "hz", "50"]
+      CONFIG GET hz timeout maxmemory => ["hz", "50", "timeout", "7", "maxmemory", "1073741824"]
       """)
     #expect(rig.engine.takeControlRequests().count == 0)
   }

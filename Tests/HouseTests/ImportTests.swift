@@ -10,7 +10,7 @@ private let mayImport: [String: Set<String>] = [
   "Engine": ["RESP", "Sharding", "Storage"],
   "Simulator": ["Engine"],
   "Reactor": ["CLinux"],
-  "Server": ["Engine", "Reactor"],
+  "Server": ["Engine", "Reactor", "Logging"],
   "Tern": ["Server"],
   "TernCommand": ["Tern", "ArgumentParser"],
 ]
@@ -90,7 +90,7 @@ private func allowed(to target: String) -> Set<String> {
     #expect(file.imports.map(\.module) == ["A", "B", "C", "D", "E", "G", "H", "L"])
     #expect(
       allowed(to: "Server") == [
-        "Engine", "RESP", "Sharding", "Storage", "CJemalloc", "Reactor", "CLinux",
+        "Engine", "RESP", "Sharding", "Storage", "CJemalloc", "Reactor", "CLinux", "Logging",
       ])
   }
 }

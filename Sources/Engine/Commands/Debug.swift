@@ -9,12 +9,12 @@ extension Engine {
   /// Whether the client whose requests are run may use DEBUG. Without a socket it is in this process.
   var mayDebug: Bool {
     switch settings.enableDebugCommand {
-    case "yes": true
-    case "local":
+    case .yes: true
+    case .local:
       sessions[current].address.isEmpty || sessions[current].address.hasPrefix("127.0.0.1:")
         || sessions[current].address.hasPrefix("[::1]:")
         || sessions[current].address.hasPrefix("::1:")
-    default: false
+    case .no: false
     }
   }
 
@@ -71,7 +71,7 @@ extension Engine {
       default: return unknownDebug(call)
       }
     case ("QUICKLIST-PACKED-THRESHOLD", 3):
-      guard let size = Setting.byteCount(Self.text(of: call[2])), size <= 4 << 30 else {
+      guard let size = SettingKind.byteCount(Self.text(of: call[2])), size <= 4 << 30 else {
         return failing("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
       }
     case ("SET-DISABLE-DENY-SCRIPTS", 3), ("AOF-FLUSH-SLEEP", 3): break

@@ -127,6 +127,7 @@ extension Engine {
     case .lolwut: lolwut(call)
     case .swapdb: swapdb(call)
     case .debug: debug(call)
+    case .configRewrite: configRewrite(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
     case .object, .client, .config, .cluster: syntaxError()
     }

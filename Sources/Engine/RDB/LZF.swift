@@ -15,6 +15,8 @@ internal import RESP
 
 /// Compresses strings, one after another; keeps its table of places in between, so that it is cleared once in 4 GiB only.
 struct LZFCompressor {
+  /// `rdbcompression`.
+  var isEnabled = true
   private static let placeBits = 16
   private static let mostLiterals = 32
   /// References reach back less than this.

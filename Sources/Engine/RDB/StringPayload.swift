@@ -47,7 +47,7 @@ enum StringPayload {
     var payload = [stringType]
     if bytes.byteCount <= 11, let value = bytes.integer(), let small = Int32(exactly: value) {
       append(small, to: &payload)
-    } else if bytes.byteCount > uncompressedLimit,
+    } else if bytes.byteCount > uncompressedLimit, compressor.isEnabled,
       let packed = compressor.compress(bytes, limit: bytes.byteCount - 4)
     {
       payload.reserveCapacity(packed.count + 32)
