@@ -17,4 +17,11 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch,
     dump, restore, restoreAsking, sort, sortReadOnly, wait, waitaof
   case multi, exec, discard, watch, unwatch
+  case clientList, clientKill, clientPause, clientUnpause, clientUnblock, clientReply,
+    clientNoEvict,
+    clientNoTouch, clientGetRedirection, clientTrackingInfo
+  case slowLog, slowLogGet, slowLogLength, slowLogReset, slowLogHelp
+  case latency, latencyLatest, latencyHistory, latencyReset, latencyGraph, latencyDoctor,
+    latencyHistogram, latencyHelp
+  case monitor
 }

@@ -39,8 +39,33 @@ public struct Settings: Sendable, Equatable {
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
 
+  /// The password of the user `default`; empty = none.
+  public var requirePass = ""
+  /// Whether only peers on this machine are served while there is no password.
+  public var protectedMode = true
+  /// Commands that took so many microseconds or more are noted; negative = none.
+  public var slowLogSlowerThan = 10_000
+  /// Most slow commands that are kept, for each shard.
+  public var slowLogLength = 128
+  /// Commands that took so many milliseconds or more are latency events; 0 = none.
+  public var latencyThreshold = 0
+  /// Whether the time of every command is counted.
+  public var latencyTracking = true
+  /// What INFO latencystats shows of that.
+  public var latencyPercentiles = [50, 99, 99.9]
+  /// Commands that have another name, or none. In force in engines that are made with it.
+  public private(set) var renamedCommands: [RenamedCommand] = []
+
   /// The defaults.
   public init() {}
+}
+
+/// A command that clients know by another name, or not at all.
+public struct RenamedCommand: Sendable, Equatable {
+  /// Its name until then, in lower case.
+  public let name: String
+  /// Its name from then on, in lower case; empty = none.
+  public let newName: String
 }
 
 /// Why a setting was refused; the text is Redis's.
@@ -181,7 +206,63 @@ struct Setting: Sendable {
     constant("databases", "1"),
     constant("save", ""),
     constant("appendonly", "no"),
+    Setting(
+      name: "requirepass", isMutable: true, get: { $0.requirePass },
+      set: { (settings, text) throws(SettingError) in
+        // Bytes that are no UTF-8 have become this one on the way here: nobody could give them.
+        if text.unicodeScalars.contains("\u{FFFD}") {
+          throw SettingError(reason: "the password must be UTF-8")
+        }
+        settings.requirePass = text
+      }),
+    flag("protected-mode", \.protectedMode),
+    number("slowlog-log-slower-than", \.slowLogSlowerThan, -1...Int.max),
+    number("slowlog-max-len", \.slowLogLength, 0...Int.max),
+    number("latency-monitor-threshold", \.latencyThreshold, 0...Int.max),
+    flag("latency-tracking", \.latencyTracking),
+    Setting(
+      name: "latency-tracking-info-percentiles", isMutable: true,
+      get: { $0.latencyPercentiles.map(shownPercentile).joined(separator: " ") },
+      set: { (settings, text) throws(SettingError) in
+        settings.latencyPercentiles = try percentiles(text)
+      }),
   ]
+
+  private static func flag(
+    _ name: String, _ path: any WritableKeyPath<Settings, Bool> & Sendable
+  ) -> Setting {
+    Setting(
+      name: name, isMutable: true, get: { $0[keyPath: path] ? "yes" : "no" },
+      set: { (settings, text) throws(SettingError) in
+        switch text.lowercased() {
+        case "yes": settings[keyPath: path] = true
+        case "no": settings[keyPath: path] = false
+        default: throw SettingError(reason: "argument must be 'yes' or 'no'")
+        }
+      })
+  }
+
+  private static func percentiles(_ text: String) throws(SettingError) -> [Double] {
+    var list: [Double] = []
+    for word in text.split(separator: " ") {
+      guard let percentile = Double(word), percentile.isFinite else {
+        throw SettingError(reason: "Invalid latency-tracking-info-percentiles parameters")
+      }
+      guard (0...100).contains(percentile) else {
+        throw SettingError(
+          reason:
+            "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+      }
+      list.append(percentile)
+    }
+    return list
+  }
+
+  /// A percentile in its fewest digits: 50, 99.9.
+  static func shownPercentile(_ percentile: Double) -> String {
+    let text = "\(percentile)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
 
   /// Parses a list of CPUs: `0,2-3`. nil if it is none.
   static func cpuList(_ text: String) -> [Int]? {
@@ -209,6 +290,44 @@ extension Settings {
       throw SettingError(reason: "Bad directive or wrong number of arguments")
     }
     try setting.set(&self, value)
+  }
+
+  /// Gives a command another name, or none if that is empty: `rename-command` of a configuration file. Throws the text that says why not.
+  public mutating func rename(command name: String, to newName: String) throws(SettingError) {
+    let old = name.lowercased()
+    guard Self.commandNames(renamedCommands).contains(old) else {
+      throw SettingError(reason: "No such command in rename-command")
+    }
+    let renamed = renamedCommands + [RenamedCommand(name: old, newName: newName.lowercased())]
+    let names = Self.commandNames(renamed)
+    if !newName.isEmpty, names.count(where: { $0 == newName.lowercased() }) > 1 {
+      throw SettingError(reason: "Target command name already exists")
+    }
+    renamedCommands = renamed
+  }
+
+  /// The names of all commands after some were renamed, in the order of the table; empty for those that have none.
+  static func commandNames(_ renamed: [RenamedCommand]) -> [String] {
+    var names = CommandTable.all.map { $0.container == nil ? $0.name : "" }
+    for one in renamed {
+      if let i = names.firstIndex(of: one.name) { names[i] = one.newName }
+    }
+    return names
+  }
+
+  /// The least time of a command that is noted anywhere, in nanoseconds.
+  var slowTime: UInt64 {
+    var time = UInt64.max
+    if slowLogSlowerThan >= 0 {
+      let (product, overflow) = UInt64(slowLogSlowerThan).multipliedReportingOverflow(by: 1000)
+      if !overflow { time = min(time, product) }
+    }
+    if latencyThreshold > 0 {
+      let (product, overflow) = UInt64(latencyThreshold).multipliedReportingOverflow(
+        by: 1_000_000)
+      if !overflow { time = min(time, product) }
+    }
+    return time
   }
 
   /// The names of all settings.

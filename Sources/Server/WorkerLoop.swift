@@ -216,8 +216,15 @@ struct WorkerLoop: ~Copyable {
       return
     }
     let shard = listeners[Int(event.tag)].shard
+    let peer = SocketName.peer(of: fileDescriptor)
+    if let refusal = engine.currentSettings.refusal(ofPeer: peer) {
+      engine.countRejectedConnection()
+      SocketName.refuse(fileDescriptor, refusal)
+      process.disconnected()
+      return
+    }
     let connected = engine.connect(
-      shard: shard, address: SocketName.peer(of: fileDescriptor),
+      shard: shard, address: peer,
       localAddress: SocketName.own(of: fileDescriptor), fileDescriptor: fileDescriptor,
       now: now / 1000)
     guard let client = connected else {

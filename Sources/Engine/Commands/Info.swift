@@ -10,7 +10,7 @@ extension Engine {
     "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules",
     "errorstats", "cluster", "keyspace",
   ]
-  private static let moreSections = ["commandstats"]
+  private static let moreSections = ["commandstats", "latencystats"]
 
   /// INFO [section …].
   mutating func info(_ call: Call) -> Effect {
@@ -54,6 +54,7 @@ extension Engine {
         ])
     case "modules": lines("Modules", [])
     case "commandstats": lines("Commandstats", commandFields())
+    case "latencystats": lines("Latencystats", latencyFields())
     case "errorstats":
       lines(
         "Errorstats",
