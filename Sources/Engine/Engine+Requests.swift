@@ -87,7 +87,7 @@ extension Engine {
   }
 
   /// Runs a request that was put off, alone.
-  mutating func run(_ postponed: Postponed, of index: Int32) {
+  mutating func resume(_ postponed: Postponed, of index: Int32) {
     var queue = CommandQueue()
     swap(&queue, &postponed.queue)
     guard let request = queue.requests.first else { return }

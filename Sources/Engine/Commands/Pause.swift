@@ -123,7 +123,7 @@ extension Engine {
         continue
       }
       sessions[index].mode.remove(.parked)
-      if !sessions[index].mode.contains(.closing) { run(one, of: index) }
+      if !sessions[index].mode.contains(.closing) { resume(one, of: index) }
       goOn(index)
     }
   }
