@@ -69,7 +69,8 @@ def slow_log(r):
         lambda: Step([b"GET"]),
         lambda: Step([b"NOSUCH", b"secret"]),
         lambda: Step([b"INCR", b"{tag}w0"]),
-        lambda: Step([b"HELLO", b"2" if r.random() < 0.5 else b"4", b"AUTH", b"nobody", b"x"][: r.choice([1, 5])], same_kind),
+        # Not with a version that is refused: Redis shows the password that follows, Tern does not.
+        lambda: Step([b"HELLO", *r.choice([[], [b"2", b"AUTH", b"nobody", b"x"]])], same_kind),
     ]
     steps = [Step([b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0"]), Step([b"SLOWLOG", b"RESET"])]
     steps += [r.choice(some)() for _ in range(r.choice([1, 3, 8, 20]))]
