@@ -55,11 +55,11 @@ import Transcript
 
   @Test func listsAndFlags() throws {
     var talk = try Talk()
-    let second = try #require(talk.shard.connect())
+    let second = try talk.connect()
     #expect(Self.say("CLIENT SETNAME two", &talk, second) == "+OK")
     #expect(Self.say("CLIENT NO-EVICT ON", &talk, second) == "+OK")
     #expect(Self.say("CLIENT NO-TOUCH ON", &talk, second) == "+OK")
-    let third = try #require(talk.shard.connect())
+    let third = try talk.connect()
     #expect(Self.say("WAIT 1 0", &talk, third) == "")
     let list = talk.ask("CLIENT", "LIST")
     let lines = list.split(separator: "\\n").dropLast()
@@ -76,7 +76,7 @@ import Transcript
 
   @Test func killing() throws {
     var talk = try Talk()
-    let others = try (0..<3).map { _ in try #require(talk.shard.connect()) }
+    let others = [try talk.connect(), try talk.connect(), try talk.connect()]
     #expect(talk.ask("CLIENT", "KILL", "ID", "2") == ":1")
     // Dead is dead: nothing of it is run or answered, and it is not killed again.
     #expect(Self.say("SET k v", &talk, others[0]) == "")
@@ -84,7 +84,7 @@ import Transcript
     #expect(talk.ask("CLIENT", "KILL", "ID", "2") == ":0")
     talk.shard.disconnect(others[0])
     talk.setTime(1_010_000)
-    let young = try #require(talk.shard.connect())
+    let young = try talk.connect()
     #expect(talk.ask("CLIENT", "KILL", "MAXAGE", "10", "USER", "default", "TYPE", "normal") == ":2")
     #expect(Self.say("PING", &talk, young) == "+PONG")
     #expect(Self.say("PING", &talk, others[1]) == "")
@@ -97,7 +97,7 @@ import Transcript
 
   @Test func unblocking() throws {
     var talk = try Talk()
-    let other = try #require(talk.shard.connect())
+    let other = try talk.connect()
     talk.shard.receive(
       (request("WAIT", "1", "0") + request("PING")).span.bytes, from: other)
     #expect(talk.ask("CLIENT", "UNBLOCK", "2") == ":1")
@@ -147,7 +147,7 @@ import Transcript
       PING               => +PONG
       """)
     // The same in one batch, while another client is answered.
-    let other = try #require(talk.shard.connect())
+    let other = try talk.connect()
     let batch = [
       "CLIENT REPLY OFF", "PING", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "PING", "ECHO x",
     ]
@@ -159,8 +159,8 @@ import Transcript
 
   @Test func pauses() throws {
     var talk = try Talk()
-    let other = try #require(talk.shard.connect())
-    let third = try #require(talk.shard.connect())
+    let other = try talk.connect()
+    let third = try talk.connect()
     #expect(talk.ask("CLIENT", "PAUSE", "1000", "WRITE") == "+OK")
     #expect(Self.say("GET k", &talk, other) == "nil")
     // Put off with all behind it, and cut anywhere.
@@ -173,7 +173,7 @@ import Transcript
     #expect(shown(talk.shard.takeReplies(to: third)) == "+OK")
     #expect(talk.ask("CLIENT", "LIST", "ID", "2").contains(" flags=b "))
     #expect(talk.ask("CLIENT", "UNBLOCK", "2") == ":0")
-    let late = try #require(talk.shard.connect())
+    let late = try talk.connect()
     #expect(Self.say("PING", &talk, late) == "+PONG")
     #expect(Self.say("DEL k", &talk, late) == "")
     #expect(Self.say("QUIT", &talk, late) == "")
@@ -203,7 +203,7 @@ import Transcript
   /// A value that was received apart is kept with the rest of its request.
   @Test func aLargeValueIsPutOff() throws {
     var talk = try Talk()
-    let other = try #require(talk.shard.connect())
+    let other = try talk.connect()
     let value = [UInt8](repeating: 120, count: 100_000)
     #expect(talk.ask("CLIENT", "PAUSE", "1000", "WRITE") == "+OK")
     let bytes = request([Array("SET".utf8), Array("k".utf8), value])
@@ -238,7 +238,7 @@ import Transcript
 
   @Test func monitoring() throws {
     var talk = try Talk()
-    let monitor = try #require(talk.shard.connect())
+    let monitor = try talk.connect()
     #expect(Self.say("MONITOR", &talk, monitor) == "+OK")
     #expect(talk.ask("CLIENT", "LIST", "ID", "2").contains(" flags=O "))
     _ = talk.ask("SET", "k", "a\"\\\n\r\t\u{7}\u{8}\u{1}")
@@ -274,7 +274,7 @@ import Transcript
   /// A monitor that does not read is ended before it holds more than it may.
   @Test func aMonitorThatDoesNotRead() throws {
     var talk = try Talk()
-    let monitor = try #require(talk.shard.connect())
+    let monitor = try talk.connect()
     #expect(Self.say("MONITOR", &talk, monitor) == "+OK")
     let text = [UInt8](repeating: 120, count: 30_000)
     let ask = request([Array("ECHO".utf8), text])

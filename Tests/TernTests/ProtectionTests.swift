@@ -73,7 +73,7 @@ import Transcript
     var talk = try Talk()
     #expect(talk.ask("CONFIG", "SET", "requirepass", "secret") == "+OK")
     #expect(talk.ask("PING") == "+PONG")
-    let later = try #require(talk.shard.connect())
+    let later = try talk.connect()
     talk.shard.receive(request("PING").span.bytes, from: later)
     #expect(shown(talk.shard.takeReplies(to: later)) == Self.needed)
     #expect(talk.ask("CONFIG", "SET", "requirepass", "") == "+OK")
@@ -133,7 +133,7 @@ import Transcript
   /// What is a secret is in nobody's log.
   @Test func secretsAreNotShown() throws {
     var talk = try Talk(settings: Self.settings(password: "s3cret"))
-    let monitor = try #require(talk.shard.connect())
+    let monitor = try talk.connect()
     talk.shard.receive(
       (request("AUTH", "s3cret") + request("MONITOR")).span.bytes, from: monitor)
     #expect(shown(talk.shard.takeReplies(to: monitor)) == "+OK +OK")
