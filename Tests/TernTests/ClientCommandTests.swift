@@ -270,20 +270,4 @@ import Transcript
     talk.shard.disconnect(monitor)
     #expect(talk.ask("PING") == "+PONG")
   }
-
-  /// A monitor that does not read is ended before it holds more than it may.
-  @Test func aMonitorThatDoesNotRead() throws {
-    var talk = try Talk()
-    let monitor = try talk.connect()
-    #expect(Self.say("MONITOR", &talk, monitor) == "+OK")
-    let text = [UInt8](repeating: 120, count: 30_000)
-    let ask = request([Array("ECHO".utf8), text])
-    var count = 0
-    while talk.ask("CLIENT", "LIST", "ID", "2").contains(" flags=O "), count < 2000 {
-      for _ in 0..<50 { _ = talk.answers(to: ask) }
-      count += 50
-    }
-    #expect((1100...1250).contains(count))
-    talk.shard.disconnect(monitor)
-  }
 }

@@ -113,12 +113,14 @@ extension Engine {
       endPause(of: pause.shard)
     }
     if postponed.isEmpty { return }
+    // One of those that go on may pause the shard anew; what that concerns is put off again.
+    let paused = pauses.map(\.shard)
     var all: [Postponed] = []
     swap(&all, &postponed)
     for one in all {
       let index = one.client.index
       guard sessions.contains(index), sessions[index].id == one.clientNumber else { continue }
-      if sessions[index].mode.contains(.paused) {
+      if paused.contains(sessions[index].shard) {
         postponed.append(one)
         continue
       }
