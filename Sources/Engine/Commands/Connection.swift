@@ -44,7 +44,6 @@ extension Engine {
     if sessions[current].mode.contains(.monitor) { endMonitor(current) }
     sessions[current].mode.remove([.asking, .readonly, .monitor, .quiet, .noTouch])
     if !settings.requirePass.isEmpty { sessions[current].mode.insert(.unauthenticated) }
-    sessions[current].isSpared = false
     touchClock = accessClock
     reply.setSilent(false)
     discard(current)
