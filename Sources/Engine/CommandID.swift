@@ -19,4 +19,11 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case multi, exec, discard, watch, unwatch
   case commandDocs, commandGetKeysAndFlags, lolwut, swapdb, debug
   case configRewrite
+  case clientList, clientKill, clientPause, clientUnpause, clientUnblock, clientReply,
+    clientNoEvict,
+    clientNoTouch, clientGetRedirection, clientTrackingInfo
+  case slowLog, slowLogGet, slowLogLength, slowLogReset, slowLogHelp
+  case latency, latencyLatest, latencyHistory, latencyReset, latencyGraph, latencyDoctor,
+    latencyHistogram, latencyHelp
+  case monitor
 }

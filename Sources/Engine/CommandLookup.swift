@@ -15,14 +15,21 @@ struct CommandLookup: ~Copyable {
   }
 
   private var places: [Place]
+  /// Commands that were given a name that is longer than a `Word`.
+  private var longNames: [[UInt8]: CommandID] = [:]
   static let mask = 1023
 
-  init() {
+  init(renamed: [RenamedCommand] = []) {
     places = Array(repeating: Place(word: ""), count: Self.mask + 1)
+    let names = Settings.commandNames(renamed)
     for command in CommandTable.all {
-      let name = Array((command.name.split(separator: "|").last ?? "").utf8)
+      let ownName = String(command.name.split(separator: "|").last ?? "")
+      let newName = command.container == nil ? names[Int(command.id.rawValue)] : ownName
+      if newName.isEmpty { continue }
+      let name = Array(newName.utf8)
       guard let word = Word(name.rawBytes) else {
-        preconditionFailure("a command's name is longer than a Word")
+        longNames[name] = command.id
+        continue
       }
       let container = command.container.map { Int16($0.rawValue) } ?? -1
       var i = Self.place(word, container)
@@ -42,7 +49,7 @@ struct CommandLookup: ~Copyable {
   /// The command of that name, whatever its case, or the subcommand of `container`; nil if there is none.
   @inline(__always)
   func command(_ name: RawSpan, of container: Int16 = -1) -> CommandID? {
-    guard let word = Word(name) else { return nil }
+    guard let word = Word(name) else { return longNames.isEmpty ? nil : long(name, container) }
     var i = Self.place(word, container)
     while places[i].id >= 0 {
       if places[i].word == word, places[i].container == container {
@@ -51,6 +58,15 @@ struct CommandLookup: ~Copyable {
       i = (i + 1) & Self.mask
     }
     return nil
+  }
+}
+
+extension CommandLookup {
+  /// The command of a long name.
+  @inline(never)
+  private func long(_ name: RawSpan, _ container: Int16) -> CommandID? {
+    if container >= 0 { return nil }
+    return longNames[Array(Engine.text(of: name).lowercased().utf8)]
   }
 }
 

@@ -13,9 +13,11 @@ extension Engine {
     nextClientNumber += 1
     count(forShard: shard.map(Int32.init) ?? Session.endpoint)
     statistics.connectionsReceived += 1
-    let session = Session(
+    var session = Session(
       id: id, shard: shard.map(Int32.init) ?? Session.endpoint, address: address,
       localAddress: localAddress, fileDescriptor: fileDescriptor, now: now)
+    if !settings.requirePass.isEmpty { session.mode.insert(.unauthenticated) }
+    if pauses.contains(where: { $0.shard == session.shard }) { session.mode.insert(.paused) }
     do throws(OutOfMemory) {
       let client = ClientID(index: try sessions.insert(session))
       clientCounts[shard ?? shards.count] += 1
@@ -36,6 +38,8 @@ extension Engine {
     clientCounts[session.shard >= 0 ? Int(session.shard) : shards.count] -= 1
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
+    if !postponed.isEmpty { postponed.removeAll { $0.client == client } }
+    if session.mode.contains(.monitor) { endMonitor(client.index) }
   }
 
   /// Takes bytes that came from a client and runs the requests in them. All of the bytes are taken: what cannot be run yet is kept.

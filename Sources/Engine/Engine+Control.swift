@@ -51,6 +51,7 @@ extension Engine {
       }
       sweepNanoseconds = 0
       totals = WorkerTotals(Statistics())
+      latencies.removeAll()
     case .rewriteConfiguration: break
     case .shutdown:
       isDraining = true
@@ -90,22 +91,31 @@ extension Engine {
       return goOn(index)
     }
     sessions[index].mode.remove(.parked)
-    swap(&reply.queue, &sessions[index].output)
+    beginAnswer(to: index)
     if let failure = pending.failure {
       reply.append(text: "-ERR \(failure)\r\n")
     } else {
       reply.ok()
     }
-    swap(&reply.queue, &sessions[index].output)
-    if reply.hasFailed {
-      reply.hasFailed = false
-      abandon(index)
-    }
+    endAnswer(to: index)
     goOn(index)
   }
 
+  /// What follows is appended to the replies of a client that waited for it. No request is being run.
+  mutating func beginAnswer(to index: Int32) {
+    swap(&reply.queue, &sessions[index].output)
+    reply.version = sessions[index].version
+    reply.setSilent(!sessions[index].mode.isDisjoint(with: [.replyOff, .skipping]))
+  }
+
+  /// The answer is written.
+  mutating func endAnswer(to index: Int32) {
+    swap(&reply.queue, &sessions[index].output)
+    if reply.finish() { abandon(index) }
+  }
+
   /// Runs what a client has sent while it waited.
-  private mutating func goOn(_ index: Int32) {
+  mutating func goOn(_ index: Int32) {
     runKept(index)
     wantLarge(index)
     list(index)

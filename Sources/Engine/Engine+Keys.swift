@@ -23,7 +23,7 @@ extension Engine {
       return nil
     }
     statistics.hits &+= 1
-    keyspace.touch(entry, accessClock)
+    keyspace.touch(entry, touchClock)
     return entry
   }
 

@@ -113,6 +113,7 @@ extension Engine {
 final class HeldBulk {
   /// The bulk; nil once a command has taken it over.
   private var value: LargeValue?
+  private var takenByteCount = 0
 
   init(_ value: consuming LargeValue) { self.value = consume value }
 
@@ -126,6 +127,9 @@ final class HeldBulk {
 
   /// How many bytes are there.
   var byteCount: Int { value?.byteCount ?? 0 }
+
+  /// How many there are or were before a command took them.
+  var shownByteCount: Int { value?.byteCount ?? takenByteCount }
 
   func append(_ bytes: RawSpan) throws(OutOfMemory) { try value?.append(bytes) }
 
@@ -145,5 +149,8 @@ final class HeldBulk {
   }
 
   /// The bulk itself, for the one command that takes it.
-  func take() -> LargeValue? { value.take() }
+  func take() -> LargeValue? {
+    takenByteCount = byteCount
+    return value.take()
+  }
 }

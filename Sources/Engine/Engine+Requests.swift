@@ -35,7 +35,10 @@ extension Engine {
       let rest = bytes.extracting(offset..<bytes.byteCount)
       let consumed: Int
       do throws(ProtocolError) {
-        consumed = try sessions[index].parser.parse(rest, into: &batch, limits: limits)
+        consumed =
+          sessions[index].mode.contains(.unauthenticated)
+          ? try parseCarefully(rest, index, into: &batch)
+          : try sessions[index].parser.parse(rest, into: &batch, limits: limits)
       } catch {
         refuse(error)
         offset = bytes.byteCount
@@ -59,15 +62,47 @@ extension Engine {
       offset += consumed
       if !sessions[index].mode.isDisjoint(with: .stopped) { break }
     }
-    if reply.hasFailed {
-      reply.hasFailed = false
-      // Not emptied here: the reactor may be sending the front of it.
-      abandon(index)
-    }
+    if reply.hasFailed || !sessions[index].mode.isEmpty { finishReplies(to: index) }
     swap(&reply.queue, &sessions[index].output)
     current = -1
     self.batch = consume batch
     return offset
+  }
+
+  /// Requests of a client that may have to authenticate yet: one at a time, and small ones if so.
+  @inline(never)
+  private mutating func parseCarefully(
+    _ bytes: RawSpan, _ index: Int32, into batch: inout RequestBatch
+  ) throws(ProtocolError) -> Int {
+    var limits = limits
+    limits.isAuthenticated = settings.requirePass.isEmpty
+    return try sessions[index].parser.parse(bytes, into: &batch, limits: limits)
+  }
+
+  /// After the commands of a client whose replies could not be written, or that is in some mode.
+  @inline(never)
+  private mutating func finishReplies(to index: Int32) {
+    touchClock = accessClock
+    // Not emptied here: the reactor may be sending the front of it.
+    if reply.finish() { abandon(index) }
+  }
+
+  /// Runs a request that was put off, alone.
+  mutating func resume(_ postponed: Postponed, of index: Int32) {
+    var queue = CommandQueue()
+    swap(&queue, &postponed.queue)
+    guard let request = queue.requests.first else { return }
+    current = index
+    swap(&reply.queue, &sessions[index].output)
+    reply.version = sessions[index].version
+    if request.bulkCount > 0 { large = queue.large(of: 0) }
+    let call = Call(
+      queue.arguments(of: 0), id: request.id, slot: Int(request.slot), hash: request.hash)
+    execute(call, .none, byteCount: request.byteCount)
+    large = []
+    finishReplies(to: index)
+    swap(&reply.queue, &sessions[index].output)
+    current = -1
   }
 
   /// Runs a batch's requests in order, and says how many were run: all, unless the session was stopped by one of them.
@@ -148,13 +183,15 @@ extension Engine {
     let command = Int(call.id.rawValue)
     guard problem == .none, admits(call, hot[command]) else { return reject(call, problem) }
     let effect = dispatch(call)
-    if effect != .none, listeners != 0 { log(call, effect) }
+    if listeners != 0 { log(call, effect) }
     statistics.commands[command].calls &+= 1
     if hasFailed { statistics.commands[command].failed &+= 1 }
     let time = clock.nanoseconds()
     let spent = time &- lastNanoseconds
     lastNanoseconds = time
     statistics.commands[command].nanoseconds &+= spent
+    latencies.record(spent, row: call.id.rawValue | untrackedLatency)
+    if spent >= slowTime { note(call, spent) }
     statistics.commandCount &+= 1
     sessions[current].commandCount &+= 1
     sessions[current].lastCommand = call.id
@@ -180,6 +217,7 @@ extension Engine {
   @inline(never)
   private mutating func reject(_ call: Call, _ problem: Plan.Problem) {
     if problem != .none {
+      if !sessions[current].mode.isDisjoint(with: .quiet) { turnReplies() }
       refuse(call, problem)
       if !sessions[current].mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     }
@@ -208,19 +246,27 @@ extension Engine {
         fail("OOM command not allowed when used memory > 'maxmemory'.")
         return false
       }
+    } else if !sessions[current].mode.isEmpty {
+      return admitsInMode(call, known)
     } else if sessions[current].shard == Session.endpoint,
       known.attention.contains(.wholeKeyspace)
     {
-      fail("ERR This command concerns a whole shard; connect to a shard's own port")
-      return false
-    } else if !sessions[current].mode.isEmpty {
-      return admitsInMode(call, known)
+      return refuseWholeKeyspace()
     }
     return true
   }
 
-  /// The place where changes are told to whoever listens (DESIGN §6): so far the watchers of keys. Tracking, notifications and the
-  /// change log come with their commands, and every write already passes here.
+  /// Answers that the configuration endpoint has no keys, and is false.
+  mutating func refuseWholeKeyspace() -> Bool {
+    fail("ERR This command concerns a whole shard; connect to a shard's own port")
+    return false
+  }
+
+  /// The place where commands are told to whoever listens (DESIGN §6): changes so far to the watchers of keys, all to the monitors.
+  /// Tracking, notifications and the change log come with their commands, and every write already passes here.
   @inline(never)
-  mutating func log(_ call: Call, _ effect: Effect) { touchKeys(of: call) }
+  mutating func log(_ call: Call, _ effect: Effect) {
+    if effect != .none { touchKeys(of: call) }
+    if !monitors.isEmpty { tellMonitors(call) }
+  }
 }

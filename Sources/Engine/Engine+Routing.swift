@@ -33,7 +33,10 @@ extension Engine {
   /// Whether a command with keys is served here and now; if not, it has been answered with the redirection or error that is due.
   @inline(never)
   mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
+    let isInMode = !sessions[current].mode.isEmpty
+    if isInMode, !isAllowed(call) { return false }
     guard isSlotHere(call, known) else { return false }
+    if isInMode, !isUnhindered(call) { return false }
     return sessions[current].mode.contains(.multi) ? admitsInMulti(call, known) : true
   }
 

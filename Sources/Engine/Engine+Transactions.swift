@@ -11,6 +11,11 @@ extension Engine {
   /// Whether a command without keys may run, of a session that is in some mode; if not, it was queued or has been answered.
   @inline(never)
   mutating func admitsInMode(_ call: Call, _ known: HotCommand) -> Bool {
+    guard isAllowed(call) else { return false }
+    if sessions[current].shard == Session.endpoint, known.attention.contains(.wholeKeyspace) {
+      return refuseWholeKeyspace()
+    }
+    guard isUnhindered(call) else { return false }
     if sessions[current].mode.contains(.multi) { return admitsInMulti(call, known) }
     // It is for the next command, and for a whole MULTI.
     if call.id != .asking, call.id != .multi { sessions[current].mode.remove(.asking) }

@@ -87,7 +87,7 @@ public struct Engine: ~Copyable {
   var batch: RequestBatch? = RequestBatch()
   /// The current request's large arguments; empty but for requests that have some.
   var large: [HeldBulk] = []
-  let lookup = CommandLookup()
+  let lookup: CommandLookup
   let hot: [HotCommand]
   let hashSeed: Storage.HashSeed
   let clock: MonotonicClock
@@ -99,6 +99,8 @@ public struct Engine: ~Copyable {
   var turnNanoseconds: UInt64 = 0
   /// Unix seconds modulo 2²⁴: what an entry's access clock is set to.
   var accessClock: UInt32 = 0
+  /// The same for what the current command reads; beyond all clocks while its client leaves them alone (CLIENT NO-TOUCH).
+  var touchClock: UInt32 = 0
   /// The last reading of `clock`.
   var lastNanoseconds: UInt64 = 0
   /// Bits or-ed to a slot's owner before it is compared: not 0 while slots are open, so that no owner compares equal.
@@ -124,6 +126,16 @@ public struct Engine: ~Copyable {
   var replicationIDChanges = 0
   /// Lines for the server's log, until it takes them.
   var logLines: [String] = []
+  /// How long commands took, a row for each.
+  var latencies: Histograms
+  /// Bits or-ed to a command's row: all of them while nothing is to be recorded, which then goes into a row that nobody reads.
+  var untrackedLatency: UInt8 = 0
+  /// A command that took so many nanoseconds or more is looked at: whether it belongs into the slow log or among the latency events.
+  var slowTime = UInt64.max
+  /// What was noted of slow commands, by local shard and last for the configuration endpoint.
+  var diaries: [Diary]
+  /// Sessions in MONITOR.
+  var monitors: [Int32] = []
   var settings: Settings
   var limits: ProtocolLimits
   var map: ClusterMap
@@ -141,6 +153,9 @@ public struct Engine: ~Copyable {
   var compressor = LZFCompressor()
   /// Clients whose WAIT is not over.
   var waiting: [Waiting] = []
+  /// Shards whose clients are paused, and the requests that wait for the end of it.
+  var pauses: [Pause] = []
+  var postponed: [Postponed] = []
   var expiryCursor = ExpiryCursor()
   /// What the sweep may still look at before the next tick.
   var sweepUnits = 0
@@ -160,7 +175,11 @@ public struct Engine: ~Copyable {
   public init(_ options: EngineOptions) throws(EngineOutOfMemory) {
     hashSeed = Storage.HashSeed(options.hashSeed.0, options.hashSeed.1)
     sessions = Slab<Session>()
-    keyspace = try Self.keyspace(hashSeed, options)
+    let memory = try Memory(hashSeed, options)
+    keyspace = memory.keyspace
+    latencies = memory.latencies
+    diaries = Array(repeating: Diary(), count: options.shards.count + 1)
+    lookup = CommandLookup(renamed: options.settings.renamedCommands)
     ledger = Ledger(count: options.shards.count + 1, Statistics())
     totals = WorkerTotals(Statistics())
     hot = CommandTable.all.map(HotCommand.init)
@@ -177,28 +196,12 @@ public struct Engine: ~Copyable {
     applySettings()
   }
 
-  /// A keyspace whose shards own, empty, what the map gives them.
-  private static func keyspace(
-    _ seed: Storage.HashSeed, _ options: EngineOptions
-  ) throws(EngineOutOfMemory) -> Keyspace {
-    var local: [ShardID: Int32] = [:]
-    for (index, shard) in options.shards.enumerated() { local[shard.id] = Int32(index) }
-    do throws(OutOfMemory) {
-      var keyspace = try Keyspace(seed: seed)
-      for slot in 0..<HashSlot.count {
-        if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
-          keyspace.own(slot, by: shard)
-        }
-      }
-      return keyspace
-    } catch { throw EngineOutOfMemory() }
-  }
-
   /// Tells the time at the top of a turn, in Unix microseconds.
   public mutating func beginTurn(microseconds: Int64) {
     turnMicroseconds = microseconds
     now = microseconds / 1000
     accessClock = UInt32(truncatingIfNeeded: microseconds / 1_000_000) & 0xFF_FFFF
+    touchClock = accessClock
     lastNanoseconds = clock.nanoseconds()
     turnNanoseconds = lastNanoseconds
   }
@@ -214,5 +217,38 @@ public struct Engine: ~Copyable {
     limits = ProtocolLimits(
       maxBulkLength: settings.protoMaxBulkLength,
       queryBufferLimit: settings.clientQueryBufferLimit)
+    slowTime = settings.slowTime
+    // No command has the last row's number.
+    untrackedLatency = settings.latencyTracking ? 0 : .max
+    for i in diaries.indices { diaries[i].slowLog.limit(to: settings.slowlogMaxLength) }
+  }
+}
+
+/// What a new engine has to allocate.
+private struct Memory: ~Copyable {
+  let keyspace: Keyspace
+  let latencies: Histograms
+
+  init(_ seed: Storage.HashSeed, _ options: EngineOptions) throws(EngineOutOfMemory) {
+    do throws(OutOfMemory) {
+      let latencies = try Histograms()
+      keyspace = try Self.keyspace(seed, options)
+      self.latencies = latencies
+    } catch { throw EngineOutOfMemory() }
+  }
+
+  /// A keyspace whose shards own, empty, what the map gives them.
+  private static func keyspace(
+    _ seed: Storage.HashSeed, _ options: EngineOptions
+  ) throws(OutOfMemory) -> Keyspace {
+    var local: [ShardID: Int32] = [:]
+    for (index, shard) in options.shards.enumerated() { local[shard.id] = Int32(index) }
+    var keyspace = try Keyspace(seed: seed)
+    for slot in 0..<HashSlot.count {
+      if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
+        keyspace.own(slot, by: shard)
+      }
+    }
+    return keyspace
   }
 }

@@ -12,6 +12,7 @@ extension Engine {
   /// One slice. True if there is more to do at once.
   public mutating func housekeep() -> Bool {
     if !waiting.isEmpty { finishWaits() }
+    if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     if keyspace.hasGrave {
       _ = keyspace.bury(workUnits: Self.sliceWorkUnits)
       if keyspace.hasGrave { return true }

@@ -10,23 +10,48 @@ struct Replies: ~Copyable, ReplySink {
   var pool = ChunkPool()
   var version: RESPVersion = .two
   /// No memory could be had for a reply.
-  var hasFailed = false
+  private(set) var hasFailed = false
+  /// The client wants no reply to what it sends (CLIENT REPLY).
+  private(set) var isSilent = false
+  /// Whether one of the two holds: nothing is appended.
+  private var isDropping = false
 
   @inline(__always)
   mutating func reserve(_ byteCount: Int) {
-    do throws(OutOfMemory) { try queue.reserve(byteCount, pool: &pool) } catch { hasFailed = true }
+    do throws(OutOfMemory) { try queue.reserve(byteCount, pool: &pool) } catch { fail() }
   }
 
   @inline(__always)
   mutating func appendWord(_ bytes: UInt64, count: Int) {
-    if hasFailed { return }
+    if isDropping { return }
     queue.appendWord(bytes, count: count)
   }
 
   @inline(__always)
   mutating func append(_ bytes: RawSpan) {
-    if hasFailed { return }
+    if isDropping { return }
     queue.append(bytes)
+  }
+
+  private mutating func fail() {
+    hasFailed = true
+    isDropping = true
+  }
+
+  /// From here on replies are dropped, or are not.
+  mutating func setSilent(_ isSilent: Bool) {
+    self.isSilent = isSilent
+    isDropping = isSilent || hasFailed
+  }
+
+  /// Another client's replies come next. True if those of the last one could not be written.
+  mutating func finish() -> Bool {
+    defer {
+      hasFailed = false
+      isSilent = false
+      isDropping = false
+    }
+    return hasFailed
   }
 
   /// Appends a text as a verbatim string (RESP3) or bulk (RESP2).

@@ -48,6 +48,8 @@ struct Session: ~Copyable {
   var name: String? = nil
   var libraryName: String? = nil
   var libraryVersion: String? = nil
+  /// CLIENT NO-EVICT: shown, and without effect while no client is ever evicted.
+  var isSpared = false
   /// The peer's and our own address, `host:port`.
   let address: String
   let localAddress: String
@@ -84,6 +86,21 @@ struct Session: ~Copyable {
     static let outputFull = Mode(rawValue: 16)
     /// Commands are queued until EXEC.
     static let multi = Mode(rawValue: 32)
+    /// It has to authenticate, if there is a password by then.
+    static let unauthenticated = Mode(rawValue: 64)
+    /// No replies (CLIENT REPLY OFF).
+    static let replyOff = Mode(rawValue: 128)
+    /// No reply to the next command; none to the one that runs (CLIENT REPLY SKIP).
+    static let skipNext = Mode(rawValue: 256)
+    static let skipping = Mode(rawValue: 512)
+    /// It is told every command of its shard, and may touch no key.
+    static let monitor = Mode(rawValue: 1024)
+    /// Its shard's clients are paused, all of their commands or those that write.
+    static let paused = Mode(rawValue: 2048)
+    /// What it reads counts as not having been used (CLIENT NO-TOUCH).
+    static let noTouch = Mode(rawValue: 4096)
+    /// Any of these concerns the replies.
+    static let quiet: Mode = [.replyOff, .skipNext, .skipping]
     /// Any of these stops the session's commands.
     static let stopped: Mode = [.parked, .closing, .outputFull]
   }

@@ -188,6 +188,43 @@ extension Settings {
   /// The setting's value as a number of bytes or a plain number, for settings that are only kept.
   public func number(of name: String) -> Int? { value(of: name).flatMap { Int($0) } }
 
+  /// The percentiles that INFO latencystats shows.
+  var latencyPercentiles: [Double] {
+    (value(of: "latency-tracking-info-percentiles") ?? "").split(separator: " ").compactMap {
+      Double($0)
+    }
+  }
+
+  /// A percentile in its fewest digits: 50, 99.9.
+  static func shownPercentile(_ percentile: Double) -> String {
+    let text = "\(percentile)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
+  /// The names of all commands after some were renamed, in the order of the table; empty for those that have none.
+  static func commandNames(_ renamed: [RenamedCommand]) -> [String] {
+    var names = CommandTable.all.map { $0.container == nil ? $0.name : "" }
+    for one in renamed {
+      if let i = names.firstIndex(of: one.command) { names[i] = one.name.lowercased() }
+    }
+    return names
+  }
+
+  /// The least time of a command that is noted anywhere, in nanoseconds.
+  var slowTime: UInt64 {
+    var time = UInt64.max
+    if slowlogLogSlowerThan >= 0 {
+      let (product, overflow) = UInt64(slowlogLogSlowerThan).multipliedReportingOverflow(by: 1000)
+      if !overflow { time = min(time, product) }
+    }
+    if latencyMonitorThreshold > 0 {
+      let (product, overflow) = UInt64(latencyMonitorThreshold).multipliedReportingOverflow(
+        by: 1_000_000)
+      if !overflow { time = min(time, product) }
+    }
+    return time
+  }
+
   /// Parses a list of CPUs: `0,2-3`. nil if it is none.
   static func cpuList(_ text: String) -> [Int]? {
     var list: [Int] = []

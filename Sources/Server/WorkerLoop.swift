@@ -216,8 +216,15 @@ struct WorkerLoop: ~Copyable {
       return
     }
     let shard = listeners[Int(event.tag)].shard
+    let peer = SocketName.peer(of: fileDescriptor)
+    if let refusal = engine.currentSettings.refusal(ofPeer: peer) {
+      engine.countRejectedConnection()
+      SocketName.refuse(fileDescriptor, refusal)
+      process.disconnected()
+      return
+    }
     let connected = engine.connect(
-      shard: shard, address: SocketName.peer(of: fileDescriptor),
+      shard: shard, address: peer,
       localAddress: SocketName.own(of: fileDescriptor), fileDescriptor: fileDescriptor,
       now: now / 1000)
     guard let client = connected else {
@@ -282,7 +289,7 @@ struct WorkerLoop: ~Copyable {
     let spent = SystemClock.threadMicroseconds
     engine.process.threadUserCPUSeconds = Double(spent.user) / 1_000_000
     engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
-    for line in engine.takeLogLines() { process.report(line) }
+    for line in engine.takeLogLines() { process.log.notice(line) }
     engine.tick()
     closeOverdue()
   }

@@ -165,8 +165,8 @@ extension Keyspace {
   /// The access clock, 24 bits.
   public func accessClock(of ref: EntryRef) -> UInt32 { ref.entry.clock }
 
-  /// Sets the access clock, if it is another.
+  /// Sets the access clock, if it is another. A clock beyond all others (`UInt32.max`) leaves it as it is.
   public mutating func touch(_ ref: EntryRef, _ clock: UInt32) {
-    if ref.entry.clock != clock & Entry.clockLimit { ref.entry.clock = clock }
+    if ref.entry.clock != clock & Entry.clockLimit, clock != .max { ref.entry.clock = clock }
   }
 }

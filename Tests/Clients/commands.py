@@ -542,6 +542,8 @@ def expires_watched(r):
     return [Step([b"SET", k, b"v", b"PX", b"150"], alone=True), Step([b"WATCH", k], alone=True, wait=0.155), *[Step([b"GET", k])] * r.randint(0, 1), Step([b"MULTI"]), Step([b"PING"]), Step([b"EXEC"])]
 
 
+import admin_clients  # noqa: E402  It needs what stands above.
+
 # Weight and generator of every command.
 TABLE = [
     (14, lambda r: Step([case(r, "GET"), key(r)])),
@@ -618,6 +620,7 @@ TABLE = [
     (0.02, expires_watched),
     *admin_server.table(Step, key),
     (0.7, lambda r: Step([case(r, r.choice(["EXEC", "DISCARD", "UNWATCH", "EXEC"])), *r.choice([[], [], [], [b"x"]])], replies_of([]))),
+    *admin_clients.TABLE,
 ]
 WEIGHTS = [weight for weight, _ in TABLE]
 GENERATORS = [generator for _, generator in TABLE]
@@ -649,6 +652,8 @@ RAW = [
     b"x" * 70000, b"*" + b"1" * 70000, b"*1\r\n$" + b"1" * 70000, b"x" * 65535 + b"\r\n", b"%1\r\n$4\r\nPING\r\n", b"_\r\n", b"#t\r\n", b"*1\r\n*1\r\n$4\r\nPING\r\n", b"*3\r\n$3\r\nSET\r\n$2\r\nik\r\n$-1\r\n",
     b"*1\r\n$6\r\nASKING\r\n*2\r\n$3\r\nGET\r\n$2\r\nik\r\n", b"HELLO 3\r\nGET nokey\r\nRESET\r\nGET nokey\r\n", b"HELLO 3 SETNAME n\r\nCLIENT GETNAME\r\nRESET\r\nCLIENT GETNAME\r\n", b"QUIT now please\r\nPING\r\n",
 ]  # fmt: skip
+
+RAW += admin_clients.RAW
 
 
 def draw_raw(r):

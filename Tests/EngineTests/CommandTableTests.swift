@@ -119,10 +119,11 @@ import Transcript
       String(repeating: "x", count: 300), "encoding", "help", "info",
     ]
     var clients = [rig.client, try rig.connect(to: 1), try rig.connect(to: nil)]
-    let commands = CommandTable.all.filter {
-      // WAIT is answered when its time is over, which here may be never.
-      ![.shutdown, .quit, .configSet, .wait].contains($0.id)
-    }
+    // Those after which a request has no reply, or more than one.
+    let others: [CommandID] = [
+      .shutdown, .quit, .configSet, .wait, .monitor, .clientReply, .clientPause, .clientKill,
+    ]
+    let commands = CommandTable.all.filter { !others.contains($0.id) }
     for step in 0..<4000 {
       let command = commands[draw.below(commands.count)]
       var line = command.name.split(separator: "|").map { Array($0.utf8) }

@@ -23,6 +23,12 @@ struct Talk: ~Copyable, Speaker {
     return shard.takeReplies(to: client)
   }
 
+  /// One more client of the shard.
+  mutating func connect() throws -> ClientID {
+    guard let client = shard.connect() else { throw EngineOutOfMemory() }
+    return client
+  }
+
   mutating func setTime(_ milliseconds: Int64) { shard.setTime(milliseconds: milliseconds) }
 
   mutating func housekeep() -> Bool { shard.housekeep() }

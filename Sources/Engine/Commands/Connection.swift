@@ -41,81 +41,14 @@ extension Engine {
     sessions[current].version = .two
     reply.version = .two
     sessions[current].name = nil
-    sessions[current].mode.remove([.asking, .readonly])
+    if sessions[current].mode.contains(.monitor) { endMonitor(current) }
+    sessions[current].mode.remove([.asking, .readonly, .monitor, .quiet, .noTouch])
+    if !settings.requirePass.isEmpty { sessions[current].mode.insert(.unauthenticated) }
+    touchClock = accessClock
+    reply.setSilent(false)
     discard(current)
     reply.simple("RESET")
     return .none
-  }
-
-  /// HELLO [version [AUTH user password] [SETNAME name]].
-  mutating func hello(_ call: Call) -> Effect {
-    var version = sessions[current].version
-    if call.count > 1 {
-      guard let number = call[1].integer() else {
-        return failing("ERR Protocol version is not an integer or out of range")
-      }
-      switch number {
-      case 2: version = .two
-      case 3: version = .three
-      default: return failing("NOPROTO unsupported protocol version")
-      }
-    }
-    var i = 2
-    while i < call.count {
-      let left = call.count - 1 - i
-      switch Word(call[i]) {
-      case "AUTH" where left >= 2:
-        guard Self.text(of: call[i + 1]) == "default" else {
-          return failing("WRONGPASS invalid username-password pair or user is disabled.")
-        }
-        i += 3
-      case "SETNAME" where left >= 1:
-        guard let valid = Self.validName(call[i + 1]) else {
-          return failing(
-            "ERR Client names cannot contain spaces, newlines or special characters.")
-        }
-        // In force at once, though an error may follow: so it is in Redis 7.0.
-        sessions[current].name = valid.isEmpty ? nil : valid
-        i += 2
-      default:
-        return failing(
-          bytes: Array("ERR Syntax error in HELLO option '".utf8) + Self.shown(call[i]) + [39])
-      }
-    }
-    sessions[current].version = version
-    reply.version = version
-    reply.mapHeader(7, version)
-    reply.bulk("server")
-    reply.bulk("redis")
-    reply.bulk("version")
-    reply.bulk(text: TernVersion.redis)
-    reply.bulk("proto")
-    reply.integer(Int64(version.rawValue))
-    reply.bulk("id")
-    reply.integer(Int64(sessions[current].id))
-    reply.bulk("mode")
-    reply.bulk("cluster")
-    reply.bulk("role")
-    reply.bulk("master")
-    reply.bulk("modules")
-    reply.arrayHeader(0)
-    return .none
-  }
-
-  /// AUTH [user] password, as a server without passwords answers it: its one user may come with any.
-  mutating func auth(_ call: Call) -> Effect {
-    switch call.count {
-    case 2:
-      return failing(
-        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
-      )
-    case 3 where Self.text(of: call[1]) == "default":
-      reply.ok()
-      return .none
-    case 3:
-      return failing("WRONGPASS invalid username-password pair or user is disabled.")
-    default: return syntaxError()
-    }
   }
 
   /// A name for a client: printable ASCII without spaces; nil if it is none.
@@ -192,9 +125,16 @@ extension Engine {
     line += " laddr=\(sessions[index].localAddress) fd=\(sessions[index].fileDescriptor)"
     line += " name=\(sessions[index].name ?? "") age=\(age) idle=\(idle)"
     let isInMulti = sessions[index].mode.contains(.multi)
-    let isConflicted = sessions[index].transaction?.isConflicted ?? false
-    let isReadonly = sessions[index].mode.contains(.readonly)
-    let flags = (isInMulti ? "x" : "") + (isConflicted ? "d" : "") + (isReadonly ? "r" : "")
+    let mode = sessions[index].mode
+    let marks: [(Bool, String)] = [
+      (mode.contains(.monitor), "O"), (isInMulti, "x"),
+      (isWaiting(ClientID(index: index)), "b"),
+      (sessions[index].transaction?.isConflicted ?? false, "d"),
+      (mode.contains(.closing), sessions[index].wish.contains(.broken) ? "A" : "c"),
+      (mode.contains(.readonly), "r"), (sessions[index].isSpared, "e"),
+      (mode.contains(.noTouch), "T"),
+    ]
+    let flags = marks.map { $0.0 ? $0.1 : "" }.joined()
     let queued = isInMulti ? sessions[index].transaction?.queuedCount ?? 0 : -1
     line += " flags=\(flags.isEmpty ? "N" : flags) db=0 sub=0 psub=0 ssub=0 multi=\(queued)"
     line += " qbuf=\(sessions[index].query.byteCount) qbuf-free=0 argv-mem=0"
@@ -205,20 +145,6 @@ extension Engine {
     line += " lib-name=\(sessions[index].libraryName ?? "")"
     line += " lib-ver=\(sessions[index].libraryVersion ?? "")"
     return line
-  }
-
-  /// CLIENT HELP.
-  mutating func clientHelp(_ call: Call) -> Effect {
-    help(
-      "CLIENT",
-      [
-        "GETNAME", "    Return the name of the current connection.",
-        "ID", "    Return the ID of the current connection.",
-        "INFO", "    Return information about the current client connection.",
-        "SETNAME <name>", "    Assign the name <name> to the current connection.",
-        "SETINFO <option> <value>", "    Set client meta attr. Options are:",
-        "    * LIB-NAME: the client lib name.", "    * LIB-VER: the client lib version.",
-      ])
   }
 
   /// READONLY: reads may be served by a replica.

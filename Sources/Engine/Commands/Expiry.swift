@@ -47,7 +47,7 @@ extension Engine {
       reply.integer(0)
       return .none
     }
-    keyspace.touch(entry, accessClock)
+    keyspace.touch(entry, touchClock)
     let present = entry.hasExpiry ? keyspace.expiry(of: entry) : nil
     let isRefused =
       isNX && present != nil || isXX && present == nil
@@ -114,7 +114,7 @@ extension Engine {
       reply.integer(0)
       return .none
     }
-    keyspace.touch(entry, accessClock)
+    keyspace.touch(entry, touchClock)
     if !entry.hasExpiry {
       reply.integer(0)
       return .none

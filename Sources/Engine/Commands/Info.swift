@@ -44,11 +44,11 @@ extension Engine {
     case "cpu": lines("CPU", processorFields())
     case "modules": lines("Modules", [])
     case "commandstats": lines("Commandstats", commandFields())
+    case "latencystats": lines("Latencystats", latencyFields())
     case "errorstats":
       lines(
         "Errorstats", shownStatistics().errors.map { ("errorstat_\($0.code)", "count=\($0.count)") }
       )
-    case "latencystats": lines("Latencystats", [])
     case "cluster": lines("Cluster", [("cluster_enabled", "1")])
     case "keyspace": lines("Keyspace", keyspaceFields())
     default: ""

@@ -37,6 +37,8 @@ extension Engine {
 
   /// TOUCH key [key …]: EXISTS that counts as an access.
   mutating func touch(_ call: Call) -> Effect {
+    // What it is asked for it does, also for a client that leaves the clocks alone otherwise.
+    touchClock = accessClock
     var found: Int64 = 0
     for i in 1..<call.count {
       let hash = i == 1 ? call.hash : KeyHash(call[i], seed: hashSeed)

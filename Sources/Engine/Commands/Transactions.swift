@@ -107,8 +107,7 @@ extension Engine {
     let command = Int(request.id.rawValue)
     hasFailed = false
     let effect = dispatch(call)
-    if effect != .none, listeners != 0 { log(call, effect) }
-    if request.bulkCount > 0 { large = [] }
+    if listeners != 0 { log(call, effect) }
     statistics.commands[command].calls &+= 1
     if hasFailed { statistics.commands[command].failed &+= 1 }
     statistics.commandCount &+= 1
@@ -116,6 +115,9 @@ extension Engine {
     let spent = time &- lastNanoseconds
     lastNanoseconds = time
     statistics.commands[command].nanoseconds &+= spent
+    latencies.record(spent, row: request.id.rawValue | untrackedLatency)
+    if spent >= slowTime { note(call, spent) }
+    if request.bulkCount > 0 { large = [] }
     if call.slot >= 0 {
       keyspace.charge(
         call.slot, cpu: spent, bytesIn: UInt64(UInt32(request.byteCount)),

@@ -11,6 +11,8 @@ struct Waiting {
   /// Unix milliseconds; nil: as long as the client stays.
   var deadline: Int64?
   var reply: WaitReply
+  /// Its wait was ended with an error by another client.
+  var isUnblocked = false
 }
 
 /// What WAIT and WAITAOF answer when nobody has acknowledged anything.
@@ -87,6 +89,7 @@ extension Engine {
   /// Whether a client is parked by its own will.
   func isWaiting(_ client: ClientID) -> Bool {
     !waiting.isEmpty && waiting.contains { $0.client == client }
+      || !postponed.isEmpty && postponed.contains { $0.client == client }
   }
 
   /// The Unix milliseconds at which the next waiting client is to be answered; nil if none has a deadline.
@@ -95,12 +98,25 @@ extension Engine {
     for one in waiting {
       if let deadline = one.deadline { next = min(next ?? deadline, deadline) }
     }
+    for pause in pauses { next = min(next ?? pause.until, pause.until) }
     return next
+  }
+
+  /// Ends the wait of a client whose id that is, by its time or by an error; whether it waits. It goes on with the next housekeeping.
+  mutating func unblock(_ number: UInt64, ofShard shard: Int32, withError: Bool) -> Bool {
+    guard
+      let i = waiting.firstIndex(where: { one in
+        one.clientNumber == number && sessions.contains(one.client.index)
+          && sessions[one.client.index].shard == shard
+      })
+    else { return false }
+    waiting[i].deadline = .min
+    waiting[i].isUnblocked = withError
+    return true
   }
 
   /// Answers those whose time is over, and runs what they sent meanwhile.
   mutating func finishWaits() {
-    guard let next = nextDeadline, next <= now else { return }
     var over: [Waiting] = []
     let now = now
     waiting.removeAll { one in
@@ -112,12 +128,14 @@ extension Engine {
       let index = one.client.index
       guard sessions.contains(index), sessions[index].id == one.clientNumber else { continue }
       sessions[index].mode.remove(.parked)
-      swap(&reply.queue, &sessions[index].output)
-      answer(one.reply)
-      swap(&reply.queue, &sessions[index].output)
-      runKept(index)
-      wantLarge(index)
-      list(index)
+      beginAnswer(to: index)
+      if one.isUnblocked {
+        fail("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+      } else {
+        answer(one.reply)
+      }
+      endAnswer(to: index)
+      goOn(index)
     }
   }
 }

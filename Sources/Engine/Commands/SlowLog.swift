@@ -1,0 +1,58 @@
+internal import RESP
+internal import Storage
+
+// SLOWLOG: the commands of this shard that took long.
+
+extension Engine {
+  /// SLOWLOG GET [count]; −1 = all.
+  mutating func slowLogGet(_ call: Call) -> Effect {
+    if call.count > 3 { return subcommandSyntaxError(call) }
+    var count = 10
+    if call.count == 3 {
+      guard let number = call[2].integer(), number >= -1 else {
+        return failing("ERR count should be greater than or equal to -1")
+      }
+      count = number == -1 ? .max : Int(number)
+    }
+    let commands = diaries[currentPlace].slowLog.last(count)
+    reply.arrayHeader(commands.count)
+    for command in commands {
+      reply.arrayHeader(6)
+      reply.integer(Int64(command.number))
+      reply.integer(command.second)
+      reply.integer(Int64(clamping: command.microseconds))
+      reply.arrayHeader(command.arguments.count)
+      for argument in command.arguments { reply.bulk(bytes: argument) }
+      reply.bulk(text: command.address)
+      reply.bulk(text: command.name)
+    }
+    return .none
+  }
+
+  /// SLOWLOG LEN.
+  mutating func slowLogLength(_ call: Call) -> Effect {
+    reply.integer(Int64(diaries[currentPlace].slowLog.count))
+    return .none
+  }
+
+  /// SLOWLOG RESET.
+  mutating func slowLogReset(_ call: Call) -> Effect {
+    diaries[currentPlace].slowLog.removeAll()
+    reply.ok()
+    return .none
+  }
+
+  /// SLOWLOG HELP.
+  mutating func slowLogHelp(_ call: Call) -> Effect {
+    help(
+      "SLOWLOG",
+      [
+        "GET [<count>]",
+        "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+        "    Entries are made of:",
+        "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+        "    client name", "LEN", "    Return the length of the slowlog.", "RESET",
+        "    Reset the slowlog.",
+      ])
+  }
+}
