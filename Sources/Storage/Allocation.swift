@@ -131,19 +131,18 @@ public struct Arena: Sendable {
   private struct Made {
     var all: Set<UInt32> = []
     var unbound: [UInt32] = []
+    /// The two arenas of a thread, each as the other's.
+    var others: [UInt32: UInt32] = [:]
   }
   private static let made = Mutex(Made())
 
   /// Binds the calling thread to an arena of its own: allocations of this thread come from it from now on, through the thread's cache.
   public static func bindThisThread() throws(OutOfMemory) -> Arena {
-    var number: UInt32 = 0
+    var number: UInt32
     if let unbound = made.withLock({ $0.unbound.popLast() }) {
       number = unbound
     } else {
-      var size = MemoryLayout<UInt32>.size
-      guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
-      let created = number
-      made.withLock { _ = $0.all.insert(created) }
+      number = try create()
     }
     guard mallctl("thread.arena", nil, nil, &number, MemoryLayout<UInt32>.size) == 0 else {
       let failed = number
@@ -155,6 +154,51 @@ public struct Arena: Sendable {
     return Arena(number: number)
   }
 
+  private static func create() throws(OutOfMemory) -> UInt32 {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
+    let created = number
+    made.withLock { _ = $0.all.insert(created) }
+    return created
+  }
+
+  /// Binds the calling thread to the other of its two arenas, which is made at the first time. Nil if it was not bound to one of its own.
+  static func switchThisThread() -> Arena? {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return nil }
+    let bound = number
+    guard made.withLock({ $0.all.contains(bound) }) else { return nil }
+    if let other = made.withLock({ $0.others[bound] }) {
+      number = other
+    } else {
+      guard let other = try? create() else { return nil }
+      made.withLock {
+        $0.others[bound] = other
+        $0.others[other] = bound
+      }
+      number = other
+    }
+    // What the cache holds is of the arena that is to become empty.
+    _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
+    guard mallctl("thread.arena", nil, nil, &number, size) == 0 else { return nil }
+    return Arena(number: number)
+  }
+
+  /// Lets threads of the allocator's own give unused pages back to the system: a worker would stop for it.
+  public static func purgeInBackground() {
+    var isOn = true
+    _ = mallctl("background_thread", nil, nil, &isOn, MemoryLayout<Bool>.size)
+  }
+
+  /// Gives all unused pages of the process back to the system, at once: milliseconds.
+  public static func purgeAll() {
+    _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
+    // 4096 is MALLCTL_ARENAS_ALL.
+    _ = mallctl("arena.4096.purge", nil, nil, nil, 0)
+  }
+
   /// The calling thread is about to end: what its arena does not need goes back to the system, and the next thread may have the arena.
   public static func unbindThisThread() {
     var number: UInt32 = 0
@@ -163,7 +207,9 @@ public struct Arena: Sendable {
     let bound = number
     guard made.withLock({ $0.all.contains(bound) }) else { return }
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
-    _ = mallctl("arena.\(bound).purge", nil, nil, nil, 0)
+    for arena in [bound, made.withLock { $0.others[bound] }].compactMap({ $0 }) {
+      _ = mallctl("arena.\(arena).purge", nil, nil, nil, 0)
+    }
     made.withLock { $0.unbound.append(bound) }
   }
 }
