@@ -17,4 +17,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case expireat, pexpireat, expiretime, pexpiretime, copy, rename, renamenx, move, touch,
     dump, restore, restoreAsking, sort, sortReadOnly, wait, waitaof
   case multi, exec, discard, watch, unwatch
+  case memory, memoryUsage, memoryStats, memoryDoctor, memoryPurge, memoryMallocStats, memoryHelp
 }

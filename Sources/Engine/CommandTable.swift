@@ -7,6 +7,7 @@ public enum CommandTable {
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
+    + memoryCommands
 
   private static let stringCommands: [Command] = [
     Command(

@@ -47,6 +47,7 @@ extension Engine {
     case .resetStatistics:
       statistics = Statistics()
       statistics.sampledAt = now
+      keyspace.resetGrowthFigures()
     case .shutdown:
       isDraining = true
     }

@@ -52,6 +52,8 @@ public struct EngineOptions: Sendable {
   public var settings = Settings()
   /// Where time comes from.
   public var clock: MonotonicClock
+  /// The processor time of the thread, which slices of housekeeping are measured with.
+  public var processorClock = MonotonicClock.still
   /// Seed of what is drawn by chance (RANDOMKEY).
   public var randomSeed: UInt64 = 1
   /// What others send to this engine.
@@ -91,13 +93,14 @@ public struct Engine: ~Copyable {
   let hot: [HotCommand]
   let hashSeed: Storage.HashSeed
   let clock: MonotonicClock
+  let processorClock: MonotonicClock
 
   /// Unix milliseconds, as of this turn.
   var now: Int64 = 0
   /// Unix microseconds at the top of the turn, and the clock's reading then.
   var turnMicroseconds: Int64 = 0
   var turnNanoseconds: UInt64 = 0
-  /// Unix seconds modulo 2²⁴: what an entry's access clock is set to.
+  /// What an entry's access clock is set to: `AccessClock` says which of two.
   var accessClock: UInt32 = 0
   /// The last reading of `clock`.
   var lastNanoseconds: UInt64 = 0
@@ -105,8 +108,8 @@ public struct Engine: ~Copyable {
   var openSlotBits: Int32 = 0
   /// How many take an interest in changes: the first of the two tests on the way of a command. So far the watches.
   var listeners = 0
-  /// Memory is at its limit: the second test.
-  var isShortOfMemory = false
+  /// There is a limit of memory: the second test, behind which `hasRoom` compares and evicts.
+  var isMemoryLimited = false
   /// The queue of an EXEC is being run: nothing may come between its commands, nor wait.
   var isInTransaction = false
   /// The current command has answered an error.
@@ -130,6 +133,10 @@ public struct Engine: ~Copyable {
   var compressor = LZFCompressor()
   /// Clients whose WAIT is not over.
   var waiting: [Waiting] = []
+  var memory = MemoryState()
+  var defragmentation = DefragmentationState()
+  /// The kind of housekeeping that is asked for work next.
+  var nextSlice = SliceKind.flush
   var expiryCursor = ExpiryCursor()
   /// What the sweep may still look at before the next tick.
   var sweepUnits = 0
@@ -152,6 +159,7 @@ public struct Engine: ~Copyable {
     keyspace = try Self.keyspace(hashSeed, options)
     hot = CommandTable.all.map(HotCommand.init)
     clock = options.clock
+    processorClock = options.processorClock
     settings = options.settings
     limits = ProtocolLimits()
     map = options.map
@@ -161,6 +169,8 @@ public struct Engine: ~Copyable {
     worker = options.worker
     workers = options.workers
     mailbox = options.mailbox
+    keyspace.frequencyRule = FrequencyRule(seed: options.randomSeed ^ 0x6c66_7500)
+    keyspace.measureGrowth(with: options.processorClock.nanoseconds)
     applySettings()
   }
 
@@ -185,7 +195,7 @@ public struct Engine: ~Copyable {
   public mutating func beginTurn(microseconds: Int64) {
     turnMicroseconds = microseconds
     now = microseconds / 1000
-    accessClock = UInt32(truncatingIfNeeded: microseconds / 1_000_000) & 0xFF_FFFF
+    setAccessClock()
     lastNanoseconds = clock.nanoseconds()
     turnNanoseconds = lastNanoseconds
   }
@@ -200,5 +210,6 @@ public struct Engine: ~Copyable {
     limits = ProtocolLimits(
       maxBulkLength: settings.protoMaxBulkLength,
       queryBufferLimit: settings.clientQueryBufferLimit)
+    applyMemorySettings()
   }
 }

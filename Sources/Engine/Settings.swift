@@ -39,6 +39,26 @@ public struct Settings: Sendable, Equatable {
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
 
+  /// What goes when memory is short, and how many keys are looked at for it.
+  public var maxMemoryPolicy = MaxMemoryPolicy.noEviction
+  public var maxMemorySamples = 5
+  /// Kept for tools that set it: the work of an eviction is bounded in any case.
+  public var maxMemoryEvictionTenacity = 10
+  /// Most bytes that clients may take; negative: so many percent of `maxMemory`; 0 = no limit.
+  public var maxMemoryClients = 0
+  /// How uses are counted (`FrequencyRule`).
+  public var lfuLogFactor = 10
+  public var lfuDecayTime = 1
+  /// Whether sparse pages are given back, from how many bytes and percent of waste on, and at which percentages of a processor.
+  public var activeDefrag = false
+  public var activeDefragIgnoreBytes = 100 << 20
+  public var activeDefragThresholdLower = 10
+  public var activeDefragThresholdUpper = 100
+  public var activeDefragCycleMin = 1
+  public var activeDefragCycleMax = 25
+  /// Kept for tools that set it: no value has fields that are moved one by one.
+  public var activeDefragMaxScanFields = 1000
+
   /// The defaults.
   public init() {}
 }
@@ -57,7 +77,7 @@ struct Setting: Sendable {
   let get: @Sendable (Settings) -> String
   let set: @Sendable (inout Settings, String) throws(SettingError) -> Void
 
-  private static func number(
+  static func number(
     _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable,
     _ range: ClosedRange<Int>,
     isMutable: Bool = true
@@ -73,7 +93,7 @@ struct Setting: Sendable {
       })
   }
 
-  private static func bytes(
+  static func bytes(
     _ name: String, _ path: any WritableKeyPath<Settings, Int> & Sendable, _ range: ClosedRange<Int>
   ) -> Setting {
     Setting(
@@ -172,7 +192,6 @@ struct Setting: Sendable {
     bytes("client-query-buffer-limit", \.clientQueryBufferLimit, (1 << 20)...Int.max),
     bytes("client-output-pause", \.clientOutputPause, (1 << 10)...(1 << 40)),
     bytes("maxmemory", \.maxMemory, 0...Int.max),
-    constant("maxmemory-policy", "noeviction"),
     number("hz", \.hz, 1...500),
     text("cluster-announce-ip", \.announceIP),
     number("cluster-announce-port", \.announcePort, 0...65535, isMutable: false),
@@ -181,7 +200,7 @@ struct Setting: Sendable {
     constant("databases", "1"),
     constant("save", ""),
     constant("appendonly", "no"),
-  ]
+  ] + memory
 
   /// Parses a list of CPUs: `0,2-3`. nil if it is none.
   static func cpuList(_ text: String) -> [Int]? {

@@ -1,3 +1,5 @@
+internal import Storage
+
 /// What was counted of one command since the start or the last CONFIG RESETSTAT.
 struct CommandStatistics {
   /// Times it ran.
@@ -25,6 +27,15 @@ struct Statistics {
   var misses: UInt64 = 0
   var expiredKeys: UInt64 = 0
   var errorReplies: UInt64 = 0
+  var evictedKeys: UInt64 = 0
+  var evictedClients: UInt64 = 0
+  /// Milliseconds over the limit of memory, without the present time.
+  var evictionExceeded: UInt64 = 0
+  /// What defragmentation has done, and milliseconds that its passes took, without the present one.
+  var defragmentation = DefragmentationFigures()
+  var defragmentationTime: UInt64 = 0
+  /// What slices of housekeeping have cost, by kind.
+  var slices = InlineArray<4, SliceFigures>(repeating: SliceFigures())
   /// Commands a second, as of the last housekeeping; and what that was computed from.
   var commandsPerSecond: UInt64 = 0
   var sampledCommandCount: UInt64 = 0

@@ -276,7 +276,7 @@ struct WorkerLoop: ~Copyable {
 
   private mutating func tick() {
     nextTick = monotonic + Self.tickInterval
-    process.refresh(worker: index, keyspaceByteCount: engine.keyspaceByteCount, now: now)
+    process.refresh(worker: index, WorkerFigures(engine), now: now)
     engine.process = process.figures
     engine.tick()
     closeOverdue()

@@ -122,8 +122,14 @@ extension Engine {
     case .discard: discard(call)
     case .watch: watch(call)
     case .unwatch: unwatch(call)
+    case .memoryUsage: memoryUsage(call)
+    case .memoryStats: memoryStats(call)
+    case .memoryDoctor: memoryDoctor(call)
+    case .memoryPurge: memoryPurge(call)
+    case .memoryMallocStats: memoryMallocStats(call)
+    case .memoryHelp: memoryHelp(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
-    case .object, .client, .config, .cluster: syntaxError()
+    case .object, .client, .config, .cluster, .memory: syntaxError()
     }
   }
 }

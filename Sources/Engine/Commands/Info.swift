@@ -10,7 +10,7 @@ extension Engine {
     "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules",
     "errorstats", "cluster", "keyspace",
   ]
-  private static let moreSections = ["commandstats"]
+  private static let moreSections = ["commandstats", "housekeeping"]
 
   /// INFO [section …].
   mutating func info(_ call: Call) -> Effect {
@@ -58,6 +58,7 @@ extension Engine {
       lines(
         "Errorstats",
         statistics.errors.map { ("errorstat_\($0.code)", "count=\($0.count)") })
+    case "housekeeping": lines("Housekeeping", housekeepingFields())
     case "cluster": lines("Cluster", [("cluster_enabled", "1")])
     case "keyspace": lines("Keyspace", keyspaceFields())
     default: ""
@@ -82,7 +83,7 @@ extension Engine {
       ("run_id", process.runID), ("tcp_port", "\(settings.port + shard)"),
       ("server_time_usec", "\(microseconds)"), ("uptime_in_seconds", "\(uptime)"),
       ("uptime_in_days", "\(uptime / 86400)"), ("hz", "\(settings.hz)"),
-      ("configured_hz", "\(settings.hz)"), ("lru_clock", "\(accessClock)"),
+      ("configured_hz", "\(settings.hz)"), ("lru_clock", "\(AccessClock.recency(seconds: turnMicroseconds / 1_000_000))"),
       ("executable", process.executable), ("config_file", process.configurationFile),
       ("io_threads_active", "0"), ("tern_workers", "\(workers)"), ("tern_worker", "\(worker)"),
       ("tern_io", process.backend),
@@ -130,7 +131,7 @@ extension Engine {
     fields.append(("allocator_resident", "\(allocator.resident)"))
     bytes("total_system_memory", process.systemByteCount)
     bytes("maxmemory", settings.maxMemory)
-    fields.append(("maxmemory_policy", "noeviction"))
+    fields.append(("maxmemory_policy", settings.maxMemoryPolicy.rawValue))
     fields.append(
       ("allocator_frag_ratio", Self.ratio(allocator.active, allocator.allocated)))
     fields.append(("allocator_frag_bytes", "\(allocator.active - allocator.allocated)"))
@@ -140,10 +141,12 @@ extension Engine {
     fields.append(("mem_fragmentation_bytes", "\(resident - allocator.allocated)"))
     fields.append(("mem_clients_normal", "\(clients)"))
     fields.append(("mem_allocator", "jemalloc-\(allocator.version)"))
-    fields.append(("active_defrag_running", "0"))
+    fields.append(("active_defrag_running", "\(defragmentationShare)"))
     fields.append(("lazyfree_pending_objects", "\(keyspace.hasGrave ? 1 : 0)"))
     fields.append(("tern_process_used_memory", "\(process.keyspaceByteCount)"))
     fields.append(("tern_process_rss_peak", "\(process.residentPeakByteCount)"))
+    fields.append(("tern_worker_memory_share", isMemoryLimited ? "\(memory.share)" : "0"))
+    fields.append(("tern_worker_memory_used", "\(limitedByteCount)"))
     return fields
   }
 
@@ -169,11 +172,11 @@ extension Engine {
       ("instantaneous_input_kbps", Self.decimal(statistics.bytesInPerSecond / 1024, 2)),
       ("instantaneous_output_kbps", Self.decimal(statistics.bytesOutPerSecond / 1024, 2)),
       ("rejected_connections", "\(statistics.connectionsRejected)"),
-      ("expired_keys", "\(statistics.expiredKeys)"), ("evicted_keys", "0"),
+      ("expired_keys", "\(statistics.expiredKeys)"), ("evicted_keys", "\(statistics.evictedKeys)"),
       ("keyspace_hits", "\(statistics.hits)"), ("keyspace_misses", "\(statistics.misses)"),
       ("pubsub_channels", "0"), ("pubsub_patterns", "0"),
       ("total_error_replies", "\(statistics.errorReplies)"),
-    ]
+    ] + memoryStatisticsFields()
   }
 
   private func commandFields() -> [(String, String)] {

@@ -1,0 +1,48 @@
+/// Kinds of housekeeping whose slices are measured (I6). Growth comes in the middle of commands, the others between them.
+enum SliceKind: Int, CaseIterable {
+  case flush, expiry, eviction, defragmentation
+
+  /// The one that is asked next for work.
+  var next: SliceKind { SliceKind(rawValue: rawValue + 1) ?? .flush }
+
+  /// As INFO names it.
+  var name: String { "\(self)" }
+}
+
+/// What slices of one kind have cost, in nanoseconds of the thread's processor time.
+struct SliceFigures {
+  var count: UInt64 = 0
+  var nanoseconds: UInt64 = 0
+  var largestNanoseconds: UInt64 = 0
+
+  mutating func add(_ spent: UInt64) {
+    count += 1
+    nanoseconds += spent
+    if spent > largestNanoseconds { largestNanoseconds = spent }
+  }
+}
+
+/// A slice that is being run: it looks at the clock between pieces of work, and ends early enough for one more piece to fit into 250 µs.
+struct SliceMeter {
+  /// When a slice begins no further piece.
+  static let limit: UInt64 = 120_000
+  /// Pieces that a slice has at most: the bound where no clock tells the time.
+  static let pieceLimit = 16
+
+  private let clock: MonotonicClock
+  private let begin: UInt64
+  private(set) var spent: UInt64 = 0
+  private var pieces = 0
+
+  init(_ clock: MonotonicClock) {
+    self.clock = clock
+    begin = clock.nanoseconds()
+  }
+
+  /// A piece is done: whether there is time for another.
+  mutating func hasTime() -> Bool {
+    pieces += 1
+    spent = clock.nanoseconds() &- begin
+    return spent < Self.limit && pieces < Self.pieceLimit
+  }
+}
