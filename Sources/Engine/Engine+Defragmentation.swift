@@ -45,7 +45,6 @@ extension Engine {
       }
       return
     }
-    Arena.purgeInBackground()
     defragmentation.pass = DefragmentationPass()
     defragmentation.counted = DefragmentationFigures()
     if defragmentation.pass == nil {

@@ -163,7 +163,8 @@ public struct Arena: Sendable {
     return created
   }
 
-  /// Binds the calling thread to the other of its two arenas, which is made at the first time. Nil if it was not bound to one of its own.
+  /// Binds the calling thread to that of its two arenas whose pages are filled better, so that the other one can be emptied into it; the
+  /// second is made at the first time. Nil if the thread was not bound to an arena of its own. The allocator's figures must be fresh.
   static func switchThisThread() -> Arena? {
     var number: UInt32 = 0
     var size = MemoryLayout<UInt32>.size
@@ -180,10 +181,21 @@ public struct Arena: Sendable {
       }
       number = other
     }
+    if wastedByteCount(of: number) > wastedByteCount(of: bound) { return Arena(number: bound) }
     // What the cache holds is of the arena that is to become empty.
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
     guard mallctl("thread.arena", nil, nil, &number, size) == 0 else { return nil }
     return Arena(number: number)
+  }
+
+  /// Bytes of an arena's pages in use that no allocation takes.
+  private static func wastedByteCount(of number: UInt32) -> Int {
+    func figure(_ name: String) -> Int {
+      var value = 0
+      var size = MemoryLayout<Int>.size
+      return mallctl("stats.arenas.\(number).\(name)", &value, &size, nil, 0) == 0 ? value : 0
+    }
+    return figure("pactive") * 4096 - figure("small.allocated") - figure("large.allocated")
   }
 
   /// Lets threads of the allocator's own give unused pages back to the system: a worker would stop for it.

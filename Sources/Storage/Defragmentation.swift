@@ -6,7 +6,7 @@
 //   arena A   [    ] [    ] [####] [    ]          … and empty slabs go back to the system.
 //
 // A worker has two arenas and uses them in turn: were the copies made in the arena that is being emptied, they would fill
-// the very slabs that are to become empty. During a pass everything new is allocated from the other arena too. Old blocks
+// the very slabs that are to become empty. The better filled one is the target. During a pass everything new is allocated from the other arena too. Old blocks
 // are freed past the thread's cache: it would hand them out again.
 //
 // Rewriting is simple because an entry has exactly one referrer, its bucket's word; a segment has its directory words, an
@@ -121,8 +121,8 @@ struct AllocatorQuestions: Sendable {
   private let questions: AllocatorQuestions
   private var isOutOfMemory = false
 
-  /// Begins a pass: the calling thread allocates from its other arena from now on. Nil where it has none, or the allocator
-  /// cannot tell which blocks lie badly.
+  /// Begins a pass: the calling thread allocates from now on from that of its arenas whose pages are filled better. Nil where
+  /// it has none of its own, or the allocator cannot tell which blocks lie badly.
   public init?() {
     guard let questions = AllocatorQuestions(), let arena = Arena.switchThisThread() else {
       return nil

@@ -9,7 +9,7 @@ import Transcript
     talk.expect(
       """
       CONFIG GET maxmemory => ["maxmemory", "0"]
-      CONFIG GET MAXMEM*   => ["maxmemory", "0", "maxmemory-policy", "noeviction"]
+      CONFIG GET MAXMEMORY-P* => ["maxmemory-policy", "noeviction"]
       CONFIG GET nope      => []
       CONFIG GET hz time*ut hz => ["timeout", "0", "hz", "10"]
       CONFIG SET maxmemory 100mb => +OK
