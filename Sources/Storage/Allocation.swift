@@ -188,6 +188,11 @@ public struct Arena: Sendable {
     return Arena(number: number)
   }
 
+  /// An arena and the other one of the same thread, if it has two.
+  static func pair(_ number: UInt32) -> [UInt32] {
+    [number] + (made.withLock { $0.others[number] }.map { [$0] } ?? [])
+  }
+
   /// Bytes of an arena's pages in use that no allocation takes.
   private static func wastedByteCount(of number: UInt32) -> Int {
     func figure(_ name: String) -> Int {
@@ -219,7 +224,7 @@ public struct Arena: Sendable {
     let bound = number
     guard made.withLock({ $0.all.contains(bound) }) else { return }
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
-    for arena in [bound, made.withLock { $0.others[bound] }].compactMap({ $0 }) {
+    for arena in pair(bound) {
       _ = mallctl("arena.\(arena).purge", nil, nil, nil, 0)
     }
     made.withLock { $0.unbound.append(bound) }
