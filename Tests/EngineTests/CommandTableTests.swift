@@ -120,7 +120,7 @@ import Transcript
     ]
     var clients = [rig.client, try rig.connect(to: 1), try rig.connect(to: nil)]
     let commands = CommandTable.all.filter {
-      ![.shutdown, .quit, .configSet].contains($0.id)
+      ![.shutdown, .quit, .configSet, .wait, .waitaof].contains($0.id)
     }
     for step in 0..<4000 {
       let command = commands[draw.below(commands.count)]

@@ -26,7 +26,7 @@ import Transcript
       CONFIG SET hz 5 hz 6 => -ERR CONFIG SET failed (possibly related to argument 'hz') - duplicate parameter
       CONFIG SET port 1    => -ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config
       CONFIG SET maxmemory x => -ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value
-      CONFIG SET maxmemory-policy allkeys-lru => -ERR CONFIG SET failed …
+      CONFIG SET maxmemory-policy allkeys-lru => +OK
       CONFIG SET maxmemory-policy noeviction => +OK
       CONFIG GET hz        => ["hz", "20"]
       CONFIG RESETSTAT     => +OK
