@@ -17,10 +17,14 @@ public enum MaxMemoryPolicy: String, CaseIterable, Sendable {
   /// Whether uses are counted; else their times are kept.
   var countsUses: Bool { self == .volatileLFU || self == .allKeysLFU }
 
+  /// More samples than this change nothing that could be measured.
+  static let sampleLimit = 64
+
   /// How victims are chosen; nil: there are none.
   func rule(samples: Int) -> EvictionRule? {
     func rule(_ order: EvictionOrder, onlyExpiring: Bool) -> EvictionRule {
-      EvictionRule(order: order, onlyExpiring: onlyExpiring, samples: samples)
+      EvictionRule(order: order, onlyExpiring: onlyExpiring,
+        samples: min(samples, Self.sampleLimit))
     }
     return switch self {
     case .volatileLRU: rule(.leastRecent, onlyExpiring: true)
@@ -63,11 +67,7 @@ struct MemoryShares {
       ? Int(Double(own) * (Double(limit) / Double(total))) : own + (limit - total) / max(1, workers)
     if hungryWorkers > 0 {
       let distance = (own - equalPart) / 64
-      if distance > 0 {
-        share -= distance
-      } else if isHungry {
-        share = max(share, own - distance)
-      }
+      if distance > 0 || isHungry { share -= distance }
     }
     // A worker without a key must be able to take its first.
     return max(share, equalPart / 64)

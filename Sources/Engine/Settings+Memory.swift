@@ -4,7 +4,7 @@ extension Setting {
   /// In the order of CONFIG GET *.
   static let memory: [Setting] = [
     choice("maxmemory-policy", \.maxMemoryPolicy),
-    number("maxmemory-samples", \.maxMemorySamples, 1...64),
+    number("maxmemory-samples", \.maxMemorySamples, 1...2_147_483_647),
     number("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100),
     Setting(
       name: "maxmemory-clients", isMutable: true,

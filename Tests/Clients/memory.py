@@ -150,7 +150,7 @@ def same_errors(options):
             lines = [("SET", "k", "v"), ("GET", "k")]
             for policy in ["allkeys-lfu", "volatile-lfu", "allkeys-lru", "noeviction"]:
                 # What an older policy has left in a key's clock says nothing under the new one.
-                lines += [("CONFIG", "SET", "maxmemory-policy", policy), ("DEL", "k", "r"), ("SET", "k", "v"), ("OBJECT", "FREQ", "k"), ("OBJECT", "FREQ", "none"), ("OBJECT", "IDLETIME", "none")]
+                lines += [("CONFIG", "SET", "maxmemory-policy", policy), ("DEL", "k"), ("DEL", "r"), ("SET", "k", "v"), ("OBJECT", "FREQ", "k"), ("OBJECT", "FREQ", "none"), ("OBJECT", "IDLETIME", "none")]
                 if policy.endswith("lfu"):
                     lines += [("OBJECT", "IDLETIME", "k"), ("SET", "new", "v"), ("OBJECT", "FREQ", "new"), ("GET", "new"), ("OBJECT", "FREQ", "new"), ("DEL", "new")]
                 lines += [("RESTORE", "r", 0, None, "REPLACE", "FREQ", 77), ("OBJECT", "FREQ", "r"), ("RESTORE", "r", 0, None, "REPLACE", "IDLETIME", 100), ("OBJECT", "FREQ", "r")]

@@ -129,7 +129,7 @@ import Transcript
     let large = try rig.connect(to: 0)
     let larger = try rig.connect(to: 0)
     rig.send(Array(request("SET", "k", String(repeating: "x", count: 15_000)).dropLast(5)), from: large)
-    rig.send(Array(request("SET", "k", String(repeating: "x", count: 16_000)).dropLast(5)), from: larger)
+    rig.send(Array(request("SET", "k", String(repeating: "x", count: 25_000)).dropLast(5)), from: larger)
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([large, larger], rig) == [false, false])
