@@ -26,4 +26,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case latency, latencyLatest, latencyHistory, latencyReset, latencyGraph, latencyDoctor,
     latencyHistogram, latencyHelp
   case monitor
+  case memory, memoryUsage, memoryStats, memoryDoctor, memoryPurge, memoryMallocStats, memoryHelp
 }

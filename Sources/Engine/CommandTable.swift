@@ -7,7 +7,7 @@ public enum CommandTable {
   public static let all: [Command] =
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
-    + documentingCommands + configurationCommands + protectionCommands
+    + documentingCommands + configurationCommands + protectionCommands + memoryCommands
 
   private static let stringCommands: [Command] = [
     Command(

@@ -61,6 +61,10 @@ public struct ProcessFigures: Sendable {
   public var totals: [WorkerTotals?] = []
   /// Bytes by size class that all workers' keyspaces use.
   public var keyspaceByteCount = 0
+  /// Bytes that clients of all workers take: sessions, requests and replies.
+  public var clientByteCount = 0
+  /// Workers that have to evict although they have less than an equal part of the memory.
+  public var hungryWorkers = 0
 
   /// Unknown figures.
   public init() {}

@@ -130,7 +130,9 @@ extension Engine {
         name: sessions[current].name ?? "")
       diaries[place].slowLog.add(command)
     }
-    if settings.latencyMonitorThreshold > 0, taken / 1000 >= UInt64(settings.latencyMonitorThreshold) {
+    if settings.latencyMonitorThreshold > 0,
+      taken / 1000 >= UInt64(settings.latencyMonitorThreshold)
+    {
       diaries[place].add(
         event: flags.contains(.fast) ? "fast-command" : "command", milliseconds: taken / 1000,
         at: microseconds / 1_000_000)

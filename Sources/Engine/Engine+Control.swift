@@ -52,6 +52,8 @@ extension Engine {
       sweepNanoseconds = 0
       totals = WorkerTotals(Statistics())
       latencies.removeAll()
+      upkeep = Upkeep()
+      keyspace.resetGrowthFigures()
     case .rewriteConfiguration: break
     case .shutdown:
       isDraining = true

@@ -4,6 +4,8 @@ extension Engine {
   /// Gives the calling thread a jemalloc arena of its own; for a worker, once, before its engine is made. Without it everything works,
   /// with more contention between workers.
   public static func bindMemoryToThisThread() {
+    // A worker would stop for milliseconds to give pages back.
+    Arena.purgeInBackground()
     do throws(OutOfMemory) { _ = try Arena.bindThisThread() } catch {
       // One arena of the process serves several workers then.
     }

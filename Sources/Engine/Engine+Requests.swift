@@ -242,7 +242,7 @@ extension Engine {
       {
         guard isRoutedHere(call, known) else { return false }
       }
-      if isShortOfMemory, known.attention.contains(.deniedWithoutMemory) {
+      if isMemoryLimited, known.attention.contains(.deniedWithoutMemory), !hasRoom() {
         fail("OOM command not allowed when used memory > 'maxmemory'.")
         return false
       }

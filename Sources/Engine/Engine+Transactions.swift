@@ -37,7 +37,7 @@ extension Engine {
       refuseDebug()
       return false
     }
-    if isShortOfMemory {
+    if isMemoryLimited, !hasRoom() {
       // Queues take memory too.
       fail("OOM command not allowed when used memory > 'maxmemory'.")
       return false
@@ -76,7 +76,7 @@ extension Engine {
     swap(&queue, &transaction.queue)
     let verdict = decide(queue)
     let slot = queue.slot
-    let isDenied = isShortOfMemory && queue.isDeniedWithoutMemory
+    let needsMemory = queue.isDeniedWithoutMemory
     swap(&queue, &transaction.queue)
     if let verdict, verdict != .serve {
       discard(current)
@@ -88,7 +88,7 @@ extension Engine {
       fail(line: ErrorReply.crossSlot)
       return false
     }
-    if isDenied {
+    if isMemoryLimited, needsMemory, !hasRoom() {
       failExec("OOM command not allowed when used memory > 'maxmemory'.")
       return false
     }

@@ -52,6 +52,8 @@ public struct EngineOptions: Sendable {
   public var settings = Settings()
   /// Where time comes from.
   public var clock: MonotonicClock
+  /// The processor time of the thread, which slices of housekeeping are measured with.
+  public var processorClock = MonotonicClock.still
   /// Seed of what is drawn by chance (RANDOMKEY).
   public var randomSeed: UInt64 = 1
   /// What others send to this engine.
@@ -91,13 +93,14 @@ public struct Engine: ~Copyable {
   let hot: [HotCommand]
   let hashSeed: Storage.HashSeed
   let clock: MonotonicClock
+  let processorClock: MonotonicClock
 
   /// Unix milliseconds, as of this turn.
   var now: Int64 = 0
   /// Unix microseconds at the top of the turn, and the clock's reading then.
   var turnMicroseconds: Int64 = 0
   var turnNanoseconds: UInt64 = 0
-  /// Unix seconds modulo 2²⁴: what an entry's access clock is set to.
+  /// What an entry's access clock is set to: `AccessClock` says which of two.
   var accessClock: UInt32 = 0
   /// The same for what the current command reads; beyond all clocks while its client leaves them alone (CLIENT NO-TOUCH).
   var touchClock: UInt32 = 0
@@ -107,8 +110,8 @@ public struct Engine: ~Copyable {
   var openSlotBits: Int32 = 0
   /// How many take an interest in changes: the first of the two tests on the way of a command. So far the watches.
   var listeners = 0
-  /// Memory is at its limit: the second test.
-  var isShortOfMemory = false
+  /// There is a limit of memory: the second test, behind which `hasRoom` compares and evicts.
+  var isMemoryLimited = false
   /// The queue of an EXEC is being run: nothing may come between its commands, nor wait.
   var isInTransaction = false
   /// The current command has answered an error.
@@ -156,6 +159,12 @@ public struct Engine: ~Copyable {
   /// Shards whose clients are paused, and the requests that wait for the end of it.
   var pauses: [Pause] = []
   var postponed: [Postponed] = []
+  var memory = MemoryState()
+  var defragmentation = DefragmentationState()
+  /// The kind of housekeeping that is asked for work next.
+  var nextSlice = SliceKind.flush
+  /// What housekeeping has cost and done, over all shards.
+  var upkeep = Upkeep()
   var expiryCursor = ExpiryCursor()
   /// What the sweep may still look at before the next tick.
   var sweepUnits = 0
@@ -184,6 +193,7 @@ public struct Engine: ~Copyable {
     totals = WorkerTotals(Statistics())
     hot = CommandTable.all.map(HotCommand.init)
     clock = options.clock
+    processorClock = options.processorClock
     settings = options.settings
     limits = ProtocolLimits()
     map = options.map
@@ -193,6 +203,8 @@ public struct Engine: ~Copyable {
     worker = options.worker
     workers = options.workers
     mailbox = options.mailbox
+    keyspace.frequencyRule = FrequencyRule(seed: options.randomSeed ^ 0x6c66_7500)
+    keyspace.measureGrowth(with: options.processorClock.nanoseconds)
     applySettings()
   }
 
@@ -200,7 +212,7 @@ public struct Engine: ~Copyable {
   public mutating func beginTurn(microseconds: Int64) {
     turnMicroseconds = microseconds
     now = microseconds / 1000
-    accessClock = UInt32(truncatingIfNeeded: microseconds / 1_000_000) & 0xFF_FFFF
+    setAccessClock()
     touchClock = accessClock
     lastNanoseconds = clock.nanoseconds()
     turnNanoseconds = lastNanoseconds
@@ -221,6 +233,7 @@ public struct Engine: ~Copyable {
     // No command has the last row's number.
     untrackedLatency = settings.latencyTracking ? 0 : .max
     for i in diaries.indices { diaries[i].slowLog.limit(to: settings.slowlogMaxLength) }
+    applyMemorySettings()
   }
 }
 

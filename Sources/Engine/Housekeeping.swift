@@ -1,45 +1,78 @@
 internal import Storage
 
-// Work that nobody asked for, in slices bounded in work units (I6): what FLUSHALL and big deletes left is freed, expired keys are
-// removed, the figures of the last moment are computed.
+// Work that nobody asked for, in slices of at most 250 µs (I6): what FLUSHALL and big deletes left is freed, expired keys are
+// removed, memory over its limit is evicted, sparse pages are emptied, the figures of the last moment are computed.
 
 extension Engine {
-  /// Buckets, entries or allocations that one slice looks at: at 10–100 ns each far below 250 µs.
-  private static let sliceWorkUnits = 1024
+  /// Buckets, entries or allocations that a piece of a slice looks at, between two looks at the clock: below 50 µs.
+  private static let pieceWorkUnits = 64
   /// What the sweep for expired keys may look at in a tick, unless it finds many: at most half a percent of a worker's time.
-  private static let sweepWorkUnits = 16 * sliceWorkUnits
+  private static let sweepWorkUnits = 16 * 1024
 
-  /// One slice. True if there is more to do at once.
+  /// One slice, of one kind: those that have work take turns. True if there is more to do at once.
   public mutating func housekeep() -> Bool {
     if !waiting.isEmpty { finishWaits() }
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
-    if keyspace.hasGrave {
-      _ = keyspace.bury(workUnits: Self.sliceWorkUnits)
-      if keyspace.hasGrave { return true }
+    walkClients()
+    for _ in SliceKind.allCases {
+      let kind = nextSlice
+      nextSlice = kind.next
+      if hasWork(kind) {
+        slice(kind)
+        break
+      }
     }
-    return sweepUnits > 0 && sweepsExpired && sweep()
+    return SliceKind.allCases.contains { hasWork($0) }
   }
 
-  /// Removes expired keys among the next ones, and says whether to go on at once.
-  private mutating func sweep() -> Bool {
-    if keyspace.expiringCount == 0 {
-      sweepUnits = 0
-      return false
+  private mutating func hasWork(_ kind: SliceKind) -> Bool {
+    switch kind {
+    case .flush: keyspace.hasGrave
+    case .expiry: sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0
+    case .eviction: hasEviction
+    case .defragmentation: hasDefragmentation
     }
-    var units = Self.sliceWorkUnits
+  }
+
+  private mutating func slice(_ kind: SliceKind) {
+    var meter = SliceMeter(processorClock)
+    switch kind {
+    case .flush: burySlice(&meter)
+    case .expiry: sweep(&meter)
+    case .eviction: evictSlice(&meter)
+    case .defragmentation: defragmentSlice(&meter)
+    }
+    _ = meter.hasTime()
+    upkeep.slices[kind.rawValue].add(meter.spent)
+  }
+
+  private mutating func burySlice(_ meter: inout SliceMeter) {
+    repeat {
+      _ = keyspace.bury(workUnits: Self.pieceWorkUnits / 2)
+    } while meter.hasTime()
+      && keyspace.hasGrave
+  }
+
+  /// Removes expired keys among the next ones.
+  private mutating func sweep(_ meter: inout SliceMeter) {
+    var looked = 0
     var expired = 0
     let begin = clock.nanoseconds()
     defer { sweepNanoseconds &+= clock.nanoseconds() &- begin }
-    while let (slot, entry) = keyspace.nextExpired(&expiryCursor, now: now, workUnits: &units) {
-      count(forShard: keyspace.owner(of: slot))
-      expire(slot, entry)
-      expired += 1
-    }
-    let isAtEnd = units > 0
+    var isAtEnd = false
+    repeat {
+      var units = Self.pieceWorkUnits
+      while let (slot, entry) = keyspace.nextExpired(&expiryCursor, now: now, workUnits: &units) {
+        count(forShard: keyspace.owner(of: slot))
+        expire(slot, entry)
+        expired += 1
+      }
+      isAtEnd = units > 0
+      looked += Self.pieceWorkUnits - units
+    } while !isAtEnd && meter.hasTime()
     // A slice that found many will find more: it is free.
-    if expired < Self.sliceWorkUnits / 16 { sweepUnits -= Self.sliceWorkUnits }
+    if expired < looked / 16 || looked == 0 { sweepUnits -= max(looked, Self.pieceWorkUnits) }
     if isAtEnd { sweepUnits = 0 }
-    return sweepUnits > 0
   }
 
   /// A few times a second: figures, the memory test.
@@ -55,9 +88,8 @@ extension Engine {
       for page in 0..<ledger.count { ledger[page].sample(now: now) }
       totals = WorkerTotals(sumOfPages())
     }
-    isShortOfMemory =
-      settings.maxMemory > 0
-      && max(process.keyspaceByteCount, keyspace.byteCount) > settings.maxMemory
+    dealMemory()
+    planDefragmentation()
   }
 
   /// Bytes by size class that this worker's keys use.

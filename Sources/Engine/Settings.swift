@@ -40,17 +40,6 @@ public struct Settings: Sendable, Equatable {
   public var announcePort = 0
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
-  /// What is evicted where memory is short.
-  public var maxMemoryPolicy = MaxMemoryPolicy.noEviction
-  /// Keys that are looked at to evict one.
-  public var maxMemorySamples = 5
-  /// How slowly the LFU counter grows, and in how many minutes it falls by one.
-  public var lfuLogFactor = 10
-  public var lfuDecayTime = 1
-  /// Most bytes that clients' buffers may use together; negative = percent of `maxMemory`, 0 = no limit.
-  public var maxMemoryClients = 0
-  /// Whether sparse memory is rewritten.
-  public var activeDefrag = false
   /// The password of the default user; empty = none.
   public var requirePass = ""
   /// Whether clients from elsewhere are refused while there is no password and no `bind` was given.
@@ -67,26 +56,32 @@ public struct Settings: Sendable, Equatable {
   public var latencyMonitorThreshold = 0
   /// Whether the time of each command is kept as a histogram.
   public var latencyTracking = true
+  /// The percentiles of it that INFO latencystats shows.
+  public var latencyPercentileText = "50 99 99.9"
   /// What the log says, and the file that it goes to; empty = standard output.
   public var logLevel = LogLevel.notice
   public var logFile = ""
   /// Settings that are kept but have no effect (see `Setting`), where they differ from the standard.
   public var accepted: [String: String] = [:]
 
+  /// What goes when memory is short, and how many keys are looked at for it.
+  public var maxMemoryPolicy = MaxMemoryPolicy.noEviction
+  public var maxMemorySamples = 5
+  /// Most bytes that clients may take; negative: so many percent of `maxMemory`; 0 = no limit.
+  public var maxMemoryClients = 0
+  /// How uses are counted (`FrequencyRule`).
+  public var lfuLogFactor = 10
+  public var lfuDecayTime = 1
+  /// Whether sparse pages are given back, from how many bytes and percent of waste on, and at which percentages of a processor.
+  public var activeDefrag = false
+  public var activeDefragIgnoreBytes = 100 << 20
+  public var activeDefragThresholdLower = 10
+  public var activeDefragThresholdUpper = 100
+  public var activeDefragCycleMin = 1
+  public var activeDefragCycleMax = 25
+
   /// The defaults.
   public init() {}
-}
-
-/// What is evicted where memory is short, by Redis's names.
-public enum MaxMemoryPolicy: String, Sendable, CaseIterable {
-  case volatileLRU = "volatile-lru"
-  case volatileLFU = "volatile-lfu"
-  case volatileRandom = "volatile-random"
-  case volatileTTL = "volatile-ttl"
-  case allKeysLRU = "allkeys-lru"
-  case allKeysLFU = "allkeys-lfu"
-  case allKeysRandom = "allkeys-random"
-  case noEviction = "noeviction"
 }
 
 /// A command that has another name.
@@ -190,9 +185,7 @@ extension Settings {
 
   /// The percentiles that INFO latencystats shows.
   var latencyPercentiles: [Double] {
-    (value(of: "latency-tracking-info-percentiles") ?? "").split(separator: " ").compactMap {
-      Double($0)
-    }
+    latencyPercentileText.split(separator: " ").compactMap { Double($0) }
   }
 
   /// A percentile in its fewest digits: 50, 99.9.

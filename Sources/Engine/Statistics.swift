@@ -32,6 +32,8 @@ struct Statistics {
   var writes: UInt64 = 0
   /// Most bytes that the keys have taken, as seen by the housekeeping.
   var peakByteCount = 0
+  var evictedKeys: UInt64 = 0
+  var evictedClients: UInt64 = 0
   /// Commands a second, as of the last housekeeping; and what that was computed from.
   var commandsPerSecond: UInt64 = 0
   var sampledCommandCount: UInt64 = 0
@@ -79,6 +81,8 @@ struct Statistics {
     reads += other.reads
     writes += other.writes
     peakByteCount += other.peakByteCount
+    evictedKeys += other.evictedKeys
+    evictedClients += other.evictedClients
     commandsPerSecond += other.commandsPerSecond
     bytesInPerSecond += other.bytesInPerSecond
     bytesOutPerSecond += other.bytesOutPerSecond

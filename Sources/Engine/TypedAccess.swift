@@ -264,9 +264,9 @@ extension Engine {
     }
   }
 
-  private func checkRoom(_ key: RawSpan, _ valueByteCount: Int) throws(TypedError) {
+  private mutating func checkRoom(_ key: RawSpan, _ valueByteCount: Int) throws(TypedError) {
     if max(key.byteCount, valueByteCount) > settings.protoMaxBulkLength { throw .tooLarge }
-    if isShortOfMemory { throw .outOfMemory }
+    if isMemoryLimited, !hasRoom() { throw .outOfMemory }
   }
 
   @inline(__always)

@@ -43,6 +43,13 @@ public enum SystemClock {
     return nanosecondsPerTick != 0
   }
 
+  /// Nanoseconds of processor time that the calling thread has used.
+  public static var threadNanoseconds: UInt64 {
+    var time = timespec()
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0
+      ? UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec) : 0
+  }
+
   /// Microseconds of CPU that the process has used.
   public static var processMicroseconds: (user: Int64, system: Int64) {
     var user: Int64 = 0

@@ -120,6 +120,7 @@ public final class ClusterServer: Sendable {
     var workers: [Worker] = []
     for index in 0..<settings.workers {
       var engine = EngineOptions(map: map, clock: clock.clock)
+      engine.processorClock = MonotonicClock { SystemClock.threadNanoseconds }
       engine.worker = index
       engine.workers = settings.workers
       engine.hashSeed = (topology.hashSeed.first, topology.hashSeed.second)

@@ -3,12 +3,28 @@ internal import Glibc
 internal import Reactor
 internal import Synchronization
 
+/// What a worker tells of its memory, a few times a second.
+struct WorkerFigures {
+  /// Bytes of its keys, and of its clients.
+  let keyspaceByteCount: Int
+  let clientByteCount: Int
+  /// Whether it has to evict with less than an equal part.
+  let isHungry: Bool
+
+  /// The figures of a worker's engine.
+  init(_ engine: borrowing Engine) {
+    keyspaceByteCount = engine.keyspaceByteCount
+    clientByteCount = engine.clientByteCount
+    isHungry = engine.isHungry
+  }
+}
+
 /// What all workers of a process share beside their mailboxes: counts of connections, figures for INFO, and the wish to end. Touched a
 /// few times a second and at connects, never on the way of a command.
 final class ProcessState: Sendable {
   private struct State {
     var figures = ProcessFigures()
-    var keyspaceByteCounts: [Int: Int] = [:]
+    var workers: [Int: WorkerFigures] = [:]
     var shutdown: @Sendable () -> Void
     var hasShutdown = false
     var hasFailed = false
@@ -122,14 +138,16 @@ final class ProcessState: Sendable {
   }
 
   /// Takes a worker's figures in; the first worker also reads those of the process.
-  func refresh(worker: Int, keyspaceByteCount: Int, totals: WorkerTotals, now: Int64) {
+  func refresh(worker: Int, _ figures: WorkerFigures, totals: WorkerTotals, now: Int64) {
     let memory = worker == 0 ? Self.memory() : nil
     let cpu = worker == 0 ? Self.cpu() : nil
     state.withLock { state in
-      state.keyspaceByteCounts[worker] = keyspaceByteCount
+      state.workers[worker] = figures
       while state.figures.totals.count <= worker { state.figures.totals.append(nil) }
       if state.figures.totals[worker] !== totals { state.figures.totals[worker] = totals }
-      state.figures.keyspaceByteCount = state.keyspaceByteCounts.values.reduce(0, +)
+      state.figures.keyspaceByteCount = state.workers.values.reduce(0) { $0 + $1.keyspaceByteCount }
+      state.figures.clientByteCount = state.workers.values.reduce(0) { $0 + $1.clientByteCount }
+      state.figures.hungryWorkers = state.workers.values.count { $0.isHungry }
       if let memory {
         state.figures.residentByteCount = memory
         state.figures.residentPeakByteCount = max(state.figures.residentPeakByteCount, memory)

@@ -283,8 +283,7 @@ struct WorkerLoop: ~Copyable {
 
   private mutating func tick() {
     nextTick = monotonic + Self.tickInterval
-    process.refresh(
-      worker: index, keyspaceByteCount: engine.keyspaceByteCount, totals: engine.totals, now: now)
+    process.refresh(worker: index, WorkerFigures(engine), totals: engine.totals, now: now)
     engine.process = process.figures
     let spent = SystemClock.threadMicroseconds
     engine.process.threadUserCPUSeconds = Double(spent.user) / 1_000_000

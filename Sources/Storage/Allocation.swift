@@ -131,19 +131,18 @@ public struct Arena: Sendable {
   private struct Made {
     var all: Set<UInt32> = []
     var unbound: [UInt32] = []
+    /// The two arenas of a thread, each as the other's.
+    var others: [UInt32: UInt32] = [:]
   }
   private static let made = Mutex(Made())
 
   /// Binds the calling thread to an arena of its own: allocations of this thread come from it from now on, through the thread's cache.
   public static func bindThisThread() throws(OutOfMemory) -> Arena {
-    var number: UInt32 = 0
+    var number: UInt32
     if let unbound = made.withLock({ $0.unbound.popLast() }) {
       number = unbound
     } else {
-      var size = MemoryLayout<UInt32>.size
-      guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
-      let created = number
-      made.withLock { _ = $0.all.insert(created) }
+      number = try create()
     }
     guard mallctl("thread.arena", nil, nil, &number, MemoryLayout<UInt32>.size) == 0 else {
       let failed = number
@@ -155,6 +154,68 @@ public struct Arena: Sendable {
     return Arena(number: number)
   }
 
+  private static func create() throws(OutOfMemory) -> UInt32 {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("arenas.create", &number, &size, nil, 0) == 0 else { throw OutOfMemory() }
+    let created = number
+    made.withLock { _ = $0.all.insert(created) }
+    return created
+  }
+
+  /// Binds the calling thread to that of its two arenas whose pages are filled better, so that the other one can be emptied into it; the
+  /// second is made at the first time. Nil if the thread was not bound to an arena of its own. The allocator's figures must be fresh.
+  static func switchThisThread() -> Arena? {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return nil }
+    let bound = number
+    guard made.withLock({ $0.all.contains(bound) }) else { return nil }
+    if let other = made.withLock({ $0.others[bound] }) {
+      number = other
+    } else {
+      guard let other = try? create() else { return nil }
+      made.withLock {
+        $0.others[bound] = other
+        $0.others[other] = bound
+      }
+      number = other
+    }
+    if wastedByteCount(of: number) > wastedByteCount(of: bound) { return Arena(number: bound) }
+    // What the cache holds is of the arena that is to become empty.
+    _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
+    guard mallctl("thread.arena", nil, nil, &number, size) == 0 else { return nil }
+    return Arena(number: number)
+  }
+
+  /// An arena and the other one of the same thread, if it has two.
+  static func pair(_ number: UInt32) -> [UInt32] {
+    [number] + (made.withLock { $0.others[number] }.map { [$0] } ?? [])
+  }
+
+  /// Bytes of an arena's pages in use that no allocation takes.
+  private static func wastedByteCount(of number: UInt32) -> Int {
+    func figure(_ name: String) -> Int {
+      var value = 0
+      var size = MemoryLayout<Int>.size
+      return mallctl("stats.arenas.\(number).\(name)", &value, &size, nil, 0) == 0 ? value : 0
+    }
+    return figure("pactive") * 4096 - figure("small.allocated") - figure("large.allocated")
+  }
+
+  /// Lets threads of the allocator's own give unused pages back to the system: a worker would stop for it.
+  public static func purgeInBackground() {
+    var isOn = true
+    _ = mallctl("background_thread", nil, nil, &isOn, MemoryLayout<Bool>.size)
+  }
+
+  /// Gives all unused pages of the process back to the system, at once: milliseconds.
+  public static func purgeAll() {
+    _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
+    // 4096 is MALLCTL_ARENAS_ALL.
+    _ = mallctl("arena.4096.purge", nil, nil, nil, 0)
+  }
+
   /// The calling thread is about to end: what its arena does not need goes back to the system, and the next thread may have the arena.
   public static func unbindThisThread() {
     var number: UInt32 = 0
@@ -163,7 +224,9 @@ public struct Arena: Sendable {
     let bound = number
     guard made.withLock({ $0.all.contains(bound) }) else { return }
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
-    _ = mallctl("arena.\(bound).purge", nil, nil, nil, 0)
+    for arena in pair(bound) {
+      _ = mallctl("arena.\(arena).purge", nil, nil, nil, 0)
+    }
     made.withLock { $0.unbound.append(bound) }
   }
 }

@@ -34,3 +34,23 @@ public struct AllocatorFigures: Sendable {
     return String(String(cString: text).prefix { $0 != "-" })
   }
 }
+
+extension AllocatorFigures {
+  /// Bytes of pages that hold allocations beyond what is allocated, in percent of that.
+  public var fragmentationPercent: Int {
+    allocated > 0 ? (active - allocated) * 100 / allocated : 0
+  }
+
+  /// The allocator's own report, as text.
+  public static func report() -> String {
+    var text = ""
+    withUnsafeMutablePointer(to: &text) { text in
+      malloc_stats_print(
+        { text, part in
+          guard let text, let part else { return }
+          text.assumingMemoryBound(to: String.self).pointee += String(cString: part)
+        }, text, nil)
+    }
+    return text
+  }
+}

@@ -78,6 +78,11 @@ extension Keyspace {
     return nil
   }
 
+  /// Whether any slot has keys with an expiry; open tables do not count.
+  var hasExpiringSlot: Bool {
+    state.pointee.total.expiring > 0 && nextExpiringSlot(0) != nil
+  }
+
   /// The first slot from `slot` on that has expiring keys.
   private func nextExpiringSlot(_ slot: Int) -> Int? {
     var index = slot >> 6

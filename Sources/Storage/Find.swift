@@ -161,12 +161,4 @@ extension Keyspace {
 
   /// The bytes that the entry and its value take, by size class.
   public func allocatedByteCount(of ref: EntryRef) -> Int { ref.entry.allocatedByteCount }
-
-  /// The access clock, 24 bits.
-  public func accessClock(of ref: EntryRef) -> UInt32 { ref.entry.clock }
-
-  /// Sets the access clock, if it is another. A clock beyond all others (`UInt32.max`) leaves it as it is.
-  public mutating func touch(_ ref: EntryRef, _ clock: UInt32) {
-    if ref.entry.clock != clock & Entry.clockLimit, clock != .max { ref.entry.clock = clock }
-  }
 }

@@ -80,6 +80,10 @@ struct KeyspaceState {
   let sums: BucketSums
   /// Slots with expiring keys, a bit each.
   let expiring: UnsafeMutablePointer<UInt64>
+  /// How uses of keys are counted.
+  var frequency = FrequencyRule(seed: 1)
+  /// What growth has cost, and what it is measured with.
+  var growth = GrowthFigures()
   /// What is to be freed.
   var graveyard = Graveyard()
   /// Room to rebuild a segment in.

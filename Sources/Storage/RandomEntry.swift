@@ -75,9 +75,18 @@ extension Keyspace {
   }
 
   /// A random place of a slot that has buckets, if there is an entry.
-  private func randomPlace(_ slot: Int, _ draw: inout Draw) -> EntryRef? {
+  func randomPlace(_ slot: Int, _ draw: inout Draw) -> EntryRef? {
+    guard let first = randomBucket(slot, &draw) else { return nil }
+    let place = draw.below(Bucket.capacity)
+    guard first.tag(place) != 0 else { return nil }
+    return randomEntry(at: place, of: first, &draw)
+  }
+
+  /// A random bucket of a slot, uniform over those of its segments; nil if it has none.
+  func randomBucket(_ slot: Int, _ draw: inout Draw) -> Bucket? {
     let table = tables + slot
     let root = DirectoryWord(bits: table.pointee.root)
+    if root.isEmpty { return nil }
     var segment = root
     if root.isPage {
       let mean = table.pointee.buckets
@@ -87,9 +96,11 @@ extension Keyspace {
         if draw.below(2 * mean) < segment.bucketCount << Int(segment.depth) { break }
       }
     }
-    let first = segment.bucket(draw.below(segment.bucketCount))
-    let place = draw.below(Bucket.capacity)
-    guard first.tag(place) != 0 else { return nil }
+    return segment.bucket(draw.below(segment.bucketCount))
+  }
+
+  /// The entry at a place that is taken; a leading word stands for any of its extensions' entries.
+  private func randomEntry(at place: Int, of first: Bucket, _ draw: inout Draw) -> EntryRef? {
     let word = first.word(place)
     guard word & Bucket.leadBit != 0 else {
       return EntryRef(bucket: first, place: place, entry: Bucket.entry(word), isExtension: false)

@@ -8,6 +8,8 @@ extension Keyspace {
     clock: UInt32
   ) throws(OutOfMemory) {
     let old = source.entry
+    // A counter of uses goes along.
+    let clock = clock <= Entry.clockLimit ? clock : old.clock
     let made = try twin(of: old, key, valueField: old.header &>> 40, clock)
     if old.has(EntryShape.apart) { made.apart = old.apart }
     do throws(OutOfMemory) {

@@ -312,6 +312,14 @@ extension Keyspace {
   private func grow(_ table: UnsafeMutablePointer<Table>, _ slot: Int, _ prefix: UInt64)
     throws(OutOfMemory) -> Bool
   {
+    let begin = state.pointee.growth.clock()
+    defer { state.pointee.growth.add(state.pointee.growth.clock() &- begin) }
+    return try enlarge(table, slot, prefix)
+  }
+
+  private func enlarge(_ table: UnsafeMutablePointer<Table>, _ slot: Int, _ prefix: UInt64)
+    throws(OutOfMemory) -> Bool
+  {
     var path = DirectoryPath(root: Keyspace.root(of: table), prefix: prefix)
     let old = path.segment
     let (inside, outside) = old.entryCounts()

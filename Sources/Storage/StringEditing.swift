@@ -24,7 +24,7 @@ extension Keyspace {
     let old = digits?.count ?? ref.entry.value.count
     let new = max(old, byteCount)
     if new == old, ref.entry.header & EntryShape.typeMask == EntryType.rawString {
-      ref.entry.clock = clock
+      touch(ref, clock)
       return ref
     }
     let target = try resize(table(slot), slot, ref, digits, to: new, clock: clock)

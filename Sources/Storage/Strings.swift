@@ -83,6 +83,7 @@ extension Keyspace {
         slot, hash, key, value.bytes, over: over, expiry: expiry, clock: clock, raw: raw)
     }
     let expiry = Expiry(expiry, over: over)
+    let clock = self.clock(clock, after: over?.entry)
     let content = value.content
     let shape = EntryShape(
       flags: EntryType.string | expiry.flag | EntryShape.apart, keyCount: key.byteCount,
@@ -108,6 +109,7 @@ extension Keyspace {
       flags: type | expiry.flag, keyCount: key.byteCount,
       valueField: UInt64(truncatingIfNeeded: value.count))
     let table = table(slot)
+    let clock = self.clock(clock, after: over?.entry)
     if let old = over?.entry,
       (old.header ^ shape.flags) & EntryShape.layoutMask == 0,
       old.shape.allocatedByteCount == shape.allocatedByteCount
@@ -261,6 +263,7 @@ extension Keyspace {
     if old.flags & EntryShape.apart != 0 {
       return try resizeApart(table, slot, entry, to: new, clock: clock)
     }
+    let clock = self.clock(clock, after: entry)
     let flags = old.flags & (EntryShape.expiry | EntryShape.long) | EntryType.rawString
     let isApart = new >= EntryShape.apartLimit
     // A string that is being appended to gets room for a quarter more.
@@ -302,6 +305,7 @@ extension Keyspace {
   private func resizeApart(
     _ table: UnsafeMutablePointer<Table>, _ slot: Int, _ entry: Entry, to new: Int, clock: UInt32
   ) throws(OutOfMemory) -> UnsafeMutableRawPointer {
+    let clock = self.clock(clock, after: entry)
     var address = entry.apart.address
     let old = entry.apartCapacity
     var shape = entry.shape

@@ -121,7 +121,8 @@ import Transcript
     var clients = [rig.client, try rig.connect(to: 1), try rig.connect(to: nil)]
     // Those after which a request has no reply, or more than one.
     let others: [CommandID] = [
-      .shutdown, .quit, .configSet, .wait, .monitor, .clientReply, .clientPause, .clientKill,
+      .shutdown, .quit, .configSet, .wait, .waitaof, .monitor, .clientReply, .clientPause,
+      .clientKill,
     ]
     let commands = CommandTable.all.filter { !others.contains($0.id) }
     for step in 0..<4000 {

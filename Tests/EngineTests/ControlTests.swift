@@ -116,6 +116,8 @@ import Transcript
     var rig = try Rig()
     rig.expect("SET k v => +OK\nCONFIG SET maxmemory 1 => +OK")
     rig.engine.tick()
+    // Clients are summed up.
+    _ = rig.housekeep()
     let refusal = "-OOM command not allowed when used memory > 'maxmemory'."
     rig.expect(
       """

@@ -101,14 +101,15 @@ extension Rig {
 
   @Test func memory() throws {
     var rig = try Rig()
+    let other = try rig.connect(to: 0)
     rig.expect("SET k v => +OK\nMULTI => +OK\nSET k w => +QUEUED")
-    rig.engine.isShortOfMemory = true
+    rig.expect("CONFIG SET maxmemory 1 => +OK", from: other)
     let refusal = "OOM command not allowed when used memory > 'maxmemory'."
     rig.expect("EXEC => -EXECABORT Transaction discarded because of: \(refusal)")
     rig.expect("MULTI => +OK\nGET k => -\(refusal)\nDISCARD => +OK\nGET k => \"v\"")
-    rig.engine.isShortOfMemory = false
+    rig.expect("CONFIG SET maxmemory 0 => +OK", from: other)
     rig.expect("MULTI => +OK\nGET k => +QUEUED")
-    rig.engine.isShortOfMemory = true
+    rig.expect("CONFIG SET maxmemory 1 => +OK", from: other)
     rig.expect("EXEC => [\"v\"]")
   }
 

@@ -125,7 +125,8 @@ import Transcript
     #expect(Self.bytes("bignum", &talk) == "(1234567999999999999999999999999999999\r\n")
     #expect(Self.bytes("verbatim", &talk) == "=29\r\ntxt:This is a verbatim\nstring\r\n")
     #expect(
-      Self.bytes("attrib", &talk).hasPrefix("|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"))
+      Self.bytes("attrib", &talk).hasPrefix(
+        "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"))
     #expect(Self.bytes("push", &talk).hasPrefix(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n$40\r\n"))
   }
 

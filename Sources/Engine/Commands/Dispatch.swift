@@ -150,8 +150,14 @@ extension Engine {
     case .latencyHistogram: latencyHistogram(call)
     case .latencyHelp: latencyHelp(call)
     case .monitor: monitor(call)
+    case .memoryUsage: memoryUsage(call)
+    case .memoryStats: memoryStats(call)
+    case .memoryDoctor: memoryDoctor(call)
+    case .memoryPurge: memoryPurge(call)
+    case .memoryMallocStats: memoryMallocStats(call)
+    case .memoryHelp: memoryHelp(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
-    case .object, .client, .config, .cluster, .slowLog, .latency: syntaxError()
+    case .object, .client, .config, .cluster, .slowLog, .latency, .memory: syntaxError()
     }
   }
 }

@@ -9,7 +9,7 @@ private struct RestoreOptions {
   var isAbsolute = false
   /// Seconds since the last access; nil if that is now.
   var idleSeconds: Int64? = nil
-  /// Given, and not kept: frequencies are not counted.
+  /// The counter of uses, for policies that count them.
   var frequency: Int64? = nil
 }
 
@@ -85,7 +85,7 @@ extension Engine {
       expiry = .at(moment)
     }
     do throws(OutOfMemory) {
-      try put(call, content, over: old, expiry, clock: accessClock(idle: options.idleSeconds ?? 0))
+      try put(call, content, over: old, expiry, clock: accessClock(options))
     } catch { return outOfMemory() }
     reply.ok()
     return .rewritten
@@ -119,9 +119,14 @@ extension Engine {
     }
   }
 
-  /// The access clock of a key that was last used so many seconds ago: a clock of 24 bits, which goes round.
-  private func accessClock(idle seconds: Int64) -> UInt32 {
+  /// The access clock of the new key. Its idle time counts where times are kept, its frequency where uses are counted.
+  private func accessClock(_ options: RestoreOptions) -> UInt32 {
+    if settings.maxMemoryPolicy.countsUses {
+      let count = options.frequency.map { UInt32($0) } ?? AccessClock.initialCount
+      return AccessClock.frequency(minutes: turnMicroseconds / 60_000_000, count: count)
+    }
     let most: Int64 = 0xFF_FFFF
+    let seconds = options.idleSeconds ?? 0
     var moment = Int64(accessClock) - seconds
     if moment < 0 { moment += most }
     return UInt32(moment & most)

@@ -10,10 +10,10 @@ internal import Storage
 extension Engine {
   private static let sections = [
     "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules",
-    "commandstats", "errorstats", "latencystats", "cluster", "keyspace",
+    "commandstats", "errorstats", "latencystats", "housekeeping", "cluster", "keyspace",
   ]
   /// Shown only when asked for.
-  private static let moreSections: Set<String> = ["commandstats", "latencystats"]
+  private static let moreSections: Set<String> = ["commandstats", "latencystats", "housekeeping"]
 
   /// INFO [section …].
   mutating func info(_ call: Call) -> Effect {
@@ -49,6 +49,7 @@ extension Engine {
       lines(
         "Errorstats", shownStatistics().errors.map { ("errorstat_\($0.code)", "count=\($0.count)") }
       )
+    case "housekeeping": lines("Housekeeping", housekeepingFields())
     case "cluster": lines("Cluster", [("cluster_enabled", "1")])
     case "keyspace": lines("Keyspace", keyspaceFields())
     default: ""
@@ -91,7 +92,8 @@ extension Engine {
       ("run_id", process.runID), ("tcp_port", "\(settings.port + shard)"),
       ("server_time_usec", "\(microseconds)"), ("uptime_in_seconds", "\(uptime)"),
       ("uptime_in_days", "\(uptime / 86400)"), ("hz", "\(settings.hz)"),
-      ("configured_hz", "\(settings.hz)"), ("lru_clock", "\(accessClock)"),
+      ("configured_hz", "\(settings.hz)"),
+      ("lru_clock", "\(AccessClock.recency(seconds: turnMicroseconds / 1_000_000))"),
       ("executable", process.executable), ("config_file", process.configurationFile),
       ("io_threads_active", "0"), ("tern_version", TernVersion.tern),
       ("tern_workers", "\(workers)"), ("tern_worker", "\(worker)"),
@@ -178,11 +180,13 @@ extension Engine {
     plain("mem_clients_normal", clients)
     fields += zeros("mem_cluster_links mem_aof_buffer")
     fields.append(("mem_allocator", "jemalloc-\(allocator.version)"))
-    plain("active_defrag_running", 0)
+    plain("active_defrag_running", defragmentationShare)
     plain("lazyfree_pending_objects", keyspace.hasGrave ? 1 : 0)
     plain("lazyfreed_objects", 0)
     plain("tern_process_used_memory", max(process.keyspaceByteCount, keyspace.byteCount))
     plain("tern_process_rss_peak", process.residentPeakByteCount)
+    plain("tern_worker_memory_share", isMemoryLimited ? memory.share : 0)
+    plain("tern_worker_memory_used", limitedByteCount)
     return fields
   }
 
@@ -239,17 +243,17 @@ extension Engine {
         // Of the worker, which looks after all of its shards at once.
         ("expire_cycle_cpu_milliseconds", "\(sweepNanoseconds / 1_000_000)"),
       ]
-      + zeros(
-        "evicted_keys evicted_clients total_eviction_exceeded_time current_eviction_exceeded_time")
+      + [
+        ("evicted_keys", "\(counted.evictedKeys)"),
+        ("evicted_clients", "\(counted.evictedClients)"),
+      ] + evictionFields()
       + [
         ("keyspace_hits", "\(counted.hits)"), ("keyspace_misses", "\(counted.misses)"),
       ]
       + zeros(
         "pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"
       )
-      + zeros(
-        "active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time"
-      )
+      + defragmentationFields()
       + zeros(
         "tracking_total_keys tracking_total_items tracking_total_prefixes unexpected_error_replies")
       + [

@@ -151,26 +151,29 @@ extension Engine {
       replyNull()
       return .none
     }
-    let then = keyspace.accessClock(of: entry)
-    let most: UInt32 = 0xFF_FFFF
-    // What lies ahead by less than an hour was written a moment ago, by a clock that was set back; beyond, the clock has gone round.
-    if then > accessClock, then - accessClock < 3600 {
-      reply.integer(0)
-    } else {
-      reply.integer(Int64(accessClock >= then ? accessClock - then : accessClock + most - then))
+    if settings.maxMemoryPolicy.countsUses {
+      return failing(
+        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+      )
     }
+    reply.integer(
+      Int64(AccessClock.idleSeconds(keyspace.accessClock(of: entry), at: accessClock)))
     return .none
   }
 
-  /// OBJECT FREQ key: there is no policy that would count.
+  /// OBJECT FREQ key: the counter of uses, as it has decayed.
   mutating func objectFrequency(_ call: Call) -> Effect {
-    guard live(call.slot, call.hash, call[2]) != nil else {
+    guard let entry = live(call.slot, call.hash, call[2]) else {
       replyNull()
       return .none
     }
-    return failing(
-      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
-    )
+    if !settings.maxMemoryPolicy.countsUses {
+      return failing(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+      )
+    }
+    reply.integer(Int64(keyspace.useCount(of: entry, at: accessClock)))
+    return .none
   }
 
   /// OBJECT HELP.

@@ -50,9 +50,8 @@ extension SettingTable {
       "`workers` says how many threads there are"),
     .drives("latency-monitor-threshold", .integer(0...Int.max), .number(\.latencyMonitorThreshold)),
     .drives("latency-tracking", .flag, .flag(\.latencyTracking)),
-    .accepted(
-      "latency-tracking-info-percentiles", .special(.percentiles), "50 99 99.9",
-      "INFO shows no percentiles yet"),
+    .drives(
+      "latency-tracking-info-percentiles", .special(.percentiles), .text(\.latencyPercentileText)),
     .drives("logfile", .text, .immutable, .text(\.logFile)),
     .drives(
       "loglevel", .choice(["debug", "verbose", "notice", "warning"]), choice(\Settings.logLevel)),

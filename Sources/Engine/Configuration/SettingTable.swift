@@ -91,24 +91,16 @@ extension SettingTable {
 extension SettingTable {
   /// Memory: limits, eviction, expiry, defragmentation.
   static let memory: [Setting] = [
-    .accepted(
-      "active-defrag-cycle-max", .integer(1...99), "25",
-      "defragmentation goes by its own measure"),
-    .accepted(
-      "active-defrag-cycle-min", .integer(1...99), "1",
-      "defragmentation goes by its own measure"),
-    .accepted(
-      "active-defrag-ignore-bytes", .memory(1...int64), "104857600",
-      "defragmentation goes by its own measure"),
+    .drives("active-defrag-cycle-max", .integer(1...99), .number(\.activeDefragCycleMax)),
+    .drives("active-defrag-cycle-min", .integer(1...99), .number(\.activeDefragCycleMin)),
+    .drives("active-defrag-ignore-bytes", .memory(1...int64), .number(\.activeDefragIgnoreBytes)),
     .accepted(
       "active-defrag-max-scan-fields", .integer(1...Int.max), "1000",
-      "defragmentation goes by its own measure"),
-    .accepted(
-      "active-defrag-threshold-lower", .integer(0...1000), "10",
-      "defragmentation goes by its own measure"),
-    .accepted(
-      "active-defrag-threshold-upper", .integer(0...1000), "100",
-      "defragmentation goes by its own measure"),
+      "no value has fields that are moved one by one yet"),
+    .drives(
+      "active-defrag-threshold-lower", .integer(0...1000), .number(\.activeDefragThresholdLower)),
+    .drives(
+      "active-defrag-threshold-upper", .integer(0...1000), .number(\.activeDefragThresholdUpper)),
     .accepted(
       "active-expire-effort", .integer(1...10), "1",
       "the sweep for expired keys has a fixed share of time"),
@@ -146,7 +138,7 @@ extension SettingTable {
     .drives("maxmemory-clients", .memoryOrPercent, bytesOrPercent),
     .accepted(
       "maxmemory-eviction-tenacity", .integer(0...100), "10",
-      "eviction takes a fixed share of time"),
+      "the work of an eviction is bounded in any case"),
     .drives(
       "maxmemory-policy",
       .choice([

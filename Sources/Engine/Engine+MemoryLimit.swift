@@ -1,0 +1,217 @@
+internal import RESP
+internal import Storage
+
+// Memory at its limit (DESIGN §3). `maxmemory` is the process's; a worker has a share of it, dealt again ten times a second, and counts
+// its keys and its clients' buffers against that. Over the share a write first evicts, a bounded number of keys; what is left to evict
+// goes in slices of housekeeping. A write is refused where nothing may go.
+//
+//   command ──▶ isMemoryLimited? ──▶ hasRoom(): keys + clients ≤ share ──▶ runs
+//                                       │ over: up to 64 victims
+//                                       ├─ one was found ──▶ runs; the rest goes in slices
+//                                       └─ there is none ──▶ -OOM
+//
+// What clients take is summed up ten times a second, and whenever a lot came in; over `maxmemory-clients` the largest are closed.
+
+/// What a worker knows of its memory.
+struct MemoryState {
+  /// What it may use.
+  var share = Int.max
+  /// What other workers used at the last deal, of everything and for clients.
+  var othersByteCount = 0
+  var othersClientByteCount = 0
+  var hungryWorkers = 0
+  /// Whether it had to evict or refuse since the last deal.
+  var isPressed = false
+  /// Nothing may go: not tried again before the next deal.
+  var isExhausted = false
+  /// Candidates for eviction.
+  var pool = EvictionPool()
+  /// Unix milliseconds since which it is over its share; 0 = it is not.
+  var exceededSince: Int64 = 0
+
+  /// The most that was used at a deal.
+  var peakByteCount = 0
+  /// What clients took at the last sum, and how far the next one is.
+  var clientByteCount = 0
+  var walkedByteCount = 0
+  var walkPlace: Int32 = 0
+  var isWalking = false
+  /// Bytes received as of the last sum.
+  var bytesInAtWalk: UInt64 = 0
+}
+
+extension Engine {
+  /// Victims that one command evicts at most, and that a piece of a slice does.
+  private static let victimsPerCommand = 64
+  private static let victimsPerPiece = 16
+  /// Sessions that are looked at in one turn.
+  private static let walkLimit: Int32 = 512
+
+  /// Bytes that count against the worker's share.
+  var limitedByteCount: Int { keyspace.byteCount &+ memory.clientByteCount }
+
+  /// What clients of this worker take: places, bytes that wait to be run, replies that wait to leave. As of the last sum.
+  public var clientByteCount: Int { memory.clientByteCount }
+
+  /// Whether this worker has to evict or refuse although it has less than its equal part.
+  public var isHungry: Bool { isMemoryLimited && shares.isHungry }
+
+  private var shares: MemoryShares {
+    MemoryShares(
+      own: limitedByteCount, others: memory.othersByteCount, limit: settings.maxMemory,
+      workers: workers, isPressed: memory.isPressed, hungryWorkers: memory.hungryWorkers)
+  }
+
+  /// Takes over the settings of memory.
+  mutating func applyMemorySettings() {
+    isMemoryLimited = settings.maxMemory > 0
+    var rule = keyspace.frequencyRule
+    rule.logFactor = settings.lfuLogFactor
+    rule.decayMinutes = settings.lfuDecayTime
+    keyspace.frequencyRule = rule
+    memory.pool = EvictionPool()
+    memory.isExhausted = false
+    memory.share = isMemoryLimited ? shares.share : .max
+    setAccessClock()
+  }
+
+  /// Sets what entries that are used now get as their access clock.
+  mutating func setAccessClock() {
+    accessClock =
+      settings.maxMemoryPolicy.countsUses
+      ? AccessClock.frequency(minutes: turnMicroseconds / 60_000_000)
+      : AccessClock.recency(seconds: turnMicroseconds / 1_000_000)
+  }
+
+  /// Ten times a second: the share is dealt anew, and clients are summed up.
+  mutating func dealMemory() {
+    memory.othersByteCount = max(
+      0, process.keyspaceByteCount + process.clientByteCount - limitedByteCount)
+    memory.othersClientByteCount = max(0, process.clientByteCount - memory.clientByteCount)
+    memory.hungryWorkers = process.hungryWorkers
+    memory.isExhausted = false
+    memory.isWalking = true
+    memory.peakByteCount = max(memory.peakByteCount, limitedByteCount)
+    guard isMemoryLimited else { return }
+    memory.share = shares.share
+    memory.isPressed = false
+    countExceededTime()
+  }
+
+  /// Milliseconds over the limit, for INFO.
+  private mutating func countExceededTime() {
+    let isOver = limitedByteCount > memory.share && settings.maxMemoryPolicy != .noEviction
+    if isOver {
+      if memory.exceededSince == 0 { memory.exceededSince = now }
+    } else if memory.exceededSince != 0 {
+      upkeep.evictionExceeded += UInt64(max(0, now - memory.exceededSince))
+      memory.exceededSince = 0
+    }
+  }
+
+  // MARK: eviction
+
+  /// Whether a command that needs memory may run: evicts for it. Behind `isMemoryLimited`.
+  @inline(never)
+  mutating func hasRoom() -> Bool {
+    if limitedByteCount <= memory.share { return true }
+    memory.isPressed = true
+    return evict(atMost: Self.victimsPerCommand)
+  }
+
+  /// Evicts until the worker is within its share, or so many keys; false if nothing may go.
+  private mutating func evict(atMost limit: Int) -> Bool {
+    guard let rule = settings.maxMemoryPolicy.rule(samples: settings.maxMemorySamples) else {
+      return false
+    }
+    for _ in 0..<limit where limitedByteCount > memory.share {
+      switch keyspace.victim(rule, clock: accessClock, pool: &memory.pool, draw: &random) {
+      case .found(let slot, let entry): evict(slot, entry)
+      case .notYet: break
+      case .none:
+        memory.isExhausted = true
+        return false
+      }
+    }
+    return true
+  }
+
+  /// Removes a key for want of memory: an effect like any other (DESIGN §6).
+  private mutating func evict(_ slot: Int, _ entry: EntryRef) {
+    ledger[Self.page(ofShard: keyspace.owner(of: slot))].evictedKeys &+= 1
+    if listeners != 0 { touchExpired(slot, entry) }
+    keyspace.remove(slot, entry)
+  }
+
+  /// Whether there is something to evict between commands.
+  var hasEviction: Bool {
+    isMemoryLimited && !memory.isExhausted && limitedByteCount > memory.share
+      && settings.maxMemoryPolicy != .noEviction
+  }
+
+  /// One slice of eviction.
+  mutating func evictSlice(_ meter: inout SliceMeter) {
+    memory.isPressed = true
+    while hasEviction, evict(atMost: Self.victimsPerPiece), meter.hasTime() {}
+  }
+
+  // MARK: clients
+
+  /// What a session takes.
+  func byteCount(ofClient index: Int32) -> Int {
+    MemoryLayout<Session>.stride + sessions[index].query.allocatedByteCount
+      + sessions[index].largeByteCount + sessions[index].output.byteCount
+      + (sessions[index].transaction?.byteCount ?? 0)
+  }
+
+  /// The most that clients of the process may take; nil = no limit.
+  private var clientLimit: Int? {
+    let limit = settings.maxMemoryClients
+    if limit == 0 || limit < 0 && settings.maxMemory == 0 { return nil }
+    return limit > 0 ? limit : settings.maxMemory / 100 * -limit
+  }
+
+  /// Sums up what clients take, some in each turn; a sum that was begun is not disturbed by those that come and go.
+  mutating func walkClients() {
+    if !memory.isWalking {
+      // A lot may come between two ticks.
+      let isLimited = isMemoryLimited || settings.maxMemoryClients != 0
+      guard isLimited, statistics.bytesIn &- memory.bytesInAtWalk > 1 << 20 else { return }
+      memory.isWalking = true
+    }
+    let end = min(sessions.indexLimit, memory.walkPlace + Self.walkLimit)
+    for index in memory.walkPlace..<max(memory.walkPlace, end) where sessions.contains(index) {
+      memory.walkedByteCount += byteCount(ofClient: index)
+    }
+    memory.walkPlace = end
+    if end < sessions.indexLimit { return }
+    memory.clientByteCount = memory.walkedByteCount
+    memory.bytesInAtWalk = statistics.bytesIn
+    memory.walkedByteCount = 0
+    memory.walkPlace = 0
+    memory.isWalking = false
+    if let clientLimit { closeLargest(clientLimit) }
+  }
+
+  /// Closes the largest clients until the rest keeps to the limit.
+  private mutating func closeLargest(_ limit: Int) {
+    let shares = MemoryShares(
+      own: memory.clientByteCount, others: memory.othersClientByteCount, limit: limit,
+      workers: workers)
+    let share = shares.share
+    guard memory.clientByteCount > share else { return }
+    var clients: [(byteCount: Int, index: Int32)] = []
+    for index in 0..<sessions.indexLimit
+    where sessions.contains(index) && !sessions[index].wish.contains(.broken) {
+      clients.append((byteCount(ofClient: index), index))
+    }
+    clients.sort { $0.byteCount > $1.byteCount }
+    for client in clients {
+      if memory.clientByteCount <= share { return }
+      memory.clientByteCount -= client.byteCount
+      ledger[Self.page(ofShard: sessions[client.index].shard)].evictedClients &+= 1
+      abandon(client.index)
+      list(client.index)
+    }
+  }
+}
