@@ -148,7 +148,7 @@ extension Engine {
       if secrets.contains(i) {
         arguments.append(Array("(redacted)".utf8))
       } else if let bulk = call.arguments.largeIndex(i) {
-        arguments.append(largeText(bulk))
+        arguments.append(largeBeginning(bulk) + largeRest(bulk))
       } else {
         let byteCount = call[i].byteCount
         let shown = min(byteCount, SlowLog.byteLimit)

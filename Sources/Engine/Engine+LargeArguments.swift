@@ -114,6 +114,7 @@ final class HeldBulk {
   /// The bulk; nil once a command has taken it over.
   private var value: LargeValue?
   private var takenByteCount = 0
+  private var beginning: [UInt8] = []
 
   init(_ value: consuming LargeValue) { self.value = consume value }
 
@@ -130,6 +131,17 @@ final class HeldBulk {
 
   /// How many there are or were before a command took them.
   var shownByteCount: Int { value?.byteCount ?? takenByteCount }
+
+  /// Its first bytes, as many as are ever shown of an argument of this size; also when a command has taken it.
+  var shownBeginning: [UInt8] {
+    let count = min(value?.byteCount ?? 0, SlowLog.byteLimit)
+    if count == 0 { return beginning }
+    var bytes: [UInt8] = []
+    for i in 0..<count {
+      if let byte = value?.bytes.byte(at: i) { bytes.append(byte) }
+    }
+    return bytes
+  }
 
   func append(_ bytes: RawSpan) throws(OutOfMemory) { try value?.append(bytes) }
 
@@ -151,6 +163,7 @@ final class HeldBulk {
   /// The bulk itself, for the one command that takes it.
   func take() -> LargeValue? {
     takenByteCount = byteCount
+    beginning = shownBeginning
     return value.take()
   }
 }

@@ -104,7 +104,18 @@ private let stepping = MonotonicClock {
     #expect(
       graph.hasPrefix(
         #""fast-command - high 7 ms, low 6 ms (all time high 7 ms)\n-----"#))
-    #expect(graph.contains(#"\n# \n| \n| \n|_\n30\nss\n"#))
+    // To the byte what redis-server drew of the same samples.
+    var samples = LatencySeries(event: "command")
+    let drawn: [(second: Int64, milliseconds: UInt64)] = [
+      (49, 11), (50, 30), (51, 60), (52, 100), (54, 20),
+    ]
+    for sample in drawn { samples.add(sample.milliseconds, at: sample.second) }
+    let dashes = String(repeating: "-", count: 80)
+    #expect(
+      LatencyGraph(samples, at: 55).text
+        == "command - high 100 ms, low 11 ms (all time high 100 ms)\n\(dashes)\n   # \n  _| \n  || \n_#||o\n     \n65431\nsssss\n"
+    )
+    #expect(graph.contains(#"\n# \n| \n| \n|_\n  \n30\nss\n""#))
     rig.expect(
       """
       LATENCY RESET    => :1

@@ -183,6 +183,7 @@ extension Engine {
 ///         #
 ///        _|
 ///     _o#||
+///
 ///     54321
 ///     sssss
 struct LatencyGraph {
@@ -218,7 +219,9 @@ struct LatencyGraph {
     var first = 0
     while first < columns.count {
       let end = min(first + Self.width, columns.count)
-      lines += bars(columns[first..<end]) + labels(columns[first..<end]) + [""]
+      if first > 0 { lines.append("") }
+      lines += bars(columns[first..<end]) + [String(repeating: " ", count: end - first)]
+      lines += labels(columns[first..<end])
       first = end
     }
     return lines.map { $0 + "\n" }.joined()

@@ -5,7 +5,8 @@ internal import Storage
 //
 //   +1700000000.123456 [0 127.0.0.1:50000] "SET" "key" "value"
 //
-// Operators' commands are not told, passwords neither. A monitor that reads slower than its shard works is closed when 32 MiB wait.
+// Operators' commands are not told, passwords neither, and of a value that was received apart (32 KiB or more) only the
+// beginning. A monitor that reads slower than its shard works is closed when 32 MiB wait.
 
 extension Engine {
   /// Bytes that may wait for a monitor.
@@ -67,7 +68,9 @@ extension Engine {
       if secrets.contains(i) {
         line += Array("(redacted)".utf8)
       } else if let bulk = call.arguments.largeIndex(i) {
-        line += largeText(bulk)
+        let beginning = largeBeginning(bulk)
+        Self.appendQuoted(beginning.rawBytes, to: &line)
+        line += largeRest(bulk)
       } else {
         Self.appendQuoted(call[i], to: &line)
       }
@@ -76,10 +79,15 @@ extension Engine {
     return line + [13, 10]
   }
 
-  /// What is shown of an argument that was received apart, which the command has taken over by now.
-  func largeText(_ bulk: Int) -> [UInt8] {
+  /// What is shown of an argument that was received apart, which the command has taken over by now: its beginning …
+  func largeBeginning(_ bulk: Int) -> [UInt8] {
+    bulk < large.count ? large[bulk].shownBeginning : []
+  }
+
+  /// … and how much there is more.
+  func largeRest(_ bulk: Int) -> [UInt8] {
     let byteCount = bulk < large.count ? large[bulk].shownByteCount : 0
-    return Array("... (\(byteCount) more bytes)".utf8)
+    return Array("... (\(max(0, byteCount - SlowLog.byteLimit)) more bytes)".utf8)
   }
 
   /// Appends bytes as Redis quotes them.
