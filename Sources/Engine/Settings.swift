@@ -156,7 +156,9 @@ struct Setting: Sendable {
   }
 
   /// Every setting, in the order of CONFIG GET *.
-  static let all: [Setting] = [
+  static let all = general + memory
+
+  private static let general: [Setting] = [
     number("port", \.port, 0...65535, isMutable: false),
     number("shards", \.shards, 1...500, isMutable: false),
     number("workers", \.workers, 1...256, isMutable: false),
@@ -200,7 +202,7 @@ struct Setting: Sendable {
     constant("databases", "1"),
     constant("save", ""),
     constant("appendonly", "no"),
-  ] + memory
+  ]
 
   /// Parses a list of CPUs: `0,2-3`. nil if it is none.
   static func cpuList(_ text: String) -> [Int]? {

@@ -86,7 +86,8 @@ import Transcript
 
   @Test func objectFrequencyAndIdleTime() throws {
     var rig = try Rig()
-    let other = "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+    let other =
+      "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
     rig.expect(
       """
       SET k v        => +OK
@@ -111,7 +112,8 @@ import Transcript
       OBJECT FREQ {new}3 => :5
       """)
     rig.setTime(1_000_000 + 3 * 60_000)
-    rig.expect("OBJECT FREQ {new}3 => :2\nCONFIG SET lfu-decay-time 0 => +OK\nOBJECT FREQ {new}3 => :5")
+    rig.expect(
+      "OBJECT FREQ {new}3 => :2\nCONFIG SET lfu-decay-time 0 => +OK\nOBJECT FREQ {new}3 => :5")
     let payload = rig.answers(to: request("DUMP", "k"))
     let bytes = Array(payload.drop { $0 != 10 }.dropFirst().dropLast(2))
     let restore = [bytes].map { bytes in
@@ -128,12 +130,16 @@ import Transcript
     var rig = try Rig()
     let large = try rig.connect(to: 0)
     let larger = try rig.connect(to: 0)
-    rig.send(Array(request("SET", "k", String(repeating: "x", count: 15_000)).dropLast(5)), from: large)
-    rig.send(Array(request("SET", "k", String(repeating: "x", count: 25_000)).dropLast(5)), from: larger)
+    rig.send(
+      Array(request("SET", "k", String(repeating: "x", count: 15_000)).dropLast(5)), from: large)
+    rig.send(
+      Array(request("SET", "k", String(repeating: "x", count: 25_000)).dropLast(5)), from: larger)
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([large, larger], rig) == [false, false])
-    rig.expect("CONFIG SET maxmemory-clients 30000 => +OK\nCONFIG GET maxmemory-clients => [\"maxmemory-clients\", \"30000\"]")
+    rig.expect(
+      "CONFIG SET maxmemory-clients 30000 => +OK\nCONFIG GET maxmemory-clients => [\"maxmemory-clients\", \"30000\"]"
+    )
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([large, larger], rig) == [false, true])

@@ -8,7 +8,10 @@ import Testing
 @Suite(.serialized) struct DefragmentationTests {
   /// Runs a body on a thread that is bound to an arena of its own.
   private static func onOwnThread(_ body: @escaping () -> Void) {
-    final class Box { let body: () -> Void; init(_ body: @escaping () -> Void) { self.body = body } }
+    final class Box {
+      let body: () -> Void
+      init(_ body: @escaping () -> Void) { self.body = body }
+    }
     var thread = pthread_t()
     let box = Unmanaged.passRetained(Box(body))
     pthread_create(
@@ -43,7 +46,8 @@ import Testing
         func slot(_ key: Int) -> Int { slots[key % 3] }
         for i in 0..<keyCount {
           let key = bytes("key:\(i)")
-          let value = Bytes(repeating: UInt8(truncatingIfNeeded: i), count: i % 500 == 0 ? 20_000 : 64)
+          let value = Bytes(
+            repeating: UInt8(truncatingIfNeeded: i), count: i % 500 == 0 ? 20_000 : 64)
           try keyspace.set(slot(i), key, value, expiry: i % 5 == 0 ? .at(9) : .clear)
           model[key] = value
         }
@@ -148,7 +152,9 @@ import Testing
         keyspace.own(7, by: 0)
         let empty = Self.activeByteCount()
         let count = 40_000
-        for i in 0..<count { try keyspace.set(7, bytes("key:\(i)"), Bytes(repeating: 1, count: 64)) }
+        for i in 0..<count {
+          try keyspace.set(7, bytes("key:\(i)"), Bytes(repeating: 1, count: 64))
+        }
         var draw = Draw(seed: 4)
         for i in 0..<count where draw.below(4) != 0 { _ = keyspace.remove(7, bytes("key:\(i)")) }
         let before = Self.activeByteCount() - empty

@@ -118,7 +118,8 @@ private struct ExactCache {
       // A second an access, or 500 accesses a minute; every use counts, and none is forgotten, as in the exact cache.
       let clock =
         countsUses
-        ? AccessClock.frequency(minutes: Int64(time / 500)) : AccessClock.recency(seconds: Int64(time))
+        ? AccessClock.frequency(minutes: Int64(time / 500))
+        : AccessClock.recency(seconds: Int64(time))
       let isMeasured = time >= accesses / 4
       if exact.use(key, at: time) && isMeasured { exactHits += 1 }
       if let ref = keyspace.find(slot, name) {
@@ -143,7 +144,8 @@ private struct ExactCache {
   }
 
   /// Whatever the rule: victims are there, may go, and in the end nothing is left that may.
-  @Test(arguments: [EvictionOrder.leastRecent, .leastFrequent, .soonestExpiry, .random], [false, true])
+  @Test(
+    arguments: [EvictionOrder.leastRecent, .leastFrequent, .soonestExpiry, .random], [false, true])
   func everythingThatMayGoGoes(order: EvictionOrder, onlyExpiring: Bool) throws {
     var keyspace = try Keyspace(seed: testSeed)
     let slots = [3, 700, 16000]
@@ -236,7 +238,9 @@ private struct ExactCache {
   @Test func frequencies() throws {
     var rule = FrequencyRule(seed: 3)
     var clock = AccessClock.frequency(minutes: 100, count: 5)
-    for _ in 0..<1000 { clock = rule.used(clock, at: AccessClock.frequency(minutes: 100, count: 0)) }
+    for _ in 0..<1000 {
+      clock = rule.used(clock, at: AccessClock.frequency(minutes: 100, count: 0))
+    }
     // 1000 uses at factor 10 give some 18.
     #expect((10...30).contains(clock & 0xff), "\(clock & 0xff)")
     #expect(clock >> 8 == 100)

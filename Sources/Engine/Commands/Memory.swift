@@ -54,7 +54,8 @@ extension Engine {
     field("keys.bytes-per-key", figures.keys > 0 ? figures.data / keys : 0)
     field("dataset.bytes", figures.data)
     field("dataset.percentage", 100 * Self.ratio(figures.data, figures.used))
-    field("peak.percentage", 100 * Self.ratio(figures.used, max(memory.peakByteCount, figures.used)))
+    field(
+      "peak.percentage", 100 * Self.ratio(figures.used, max(memory.peakByteCount, figures.used)))
     field("allocator.allocated", allocator.allocated)
     field("allocator.active", allocator.active)
     field("allocator.resident", allocator.resident)
