@@ -180,7 +180,8 @@ extension Engine {
       memory.isWalking = true
     }
     let end = min(sessions.indexLimit, memory.walkPlace + Self.walkLimit)
-    for index in memory.walkPlace..<max(memory.walkPlace, end) where sessions.contains(index) {
+    for index in memory.walkPlace..<max(memory.walkPlace, end)
+    where sessions.contains(index) && !sessions[index].wish.contains(.broken) {
       memory.walkedByteCount += byteCount(ofClient: index)
     }
     memory.walkPlace = end

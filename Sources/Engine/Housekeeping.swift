@@ -49,8 +49,7 @@ extension Engine {
   private mutating func burySlice(_ meter: inout SliceMeter) {
     repeat {
       _ = keyspace.bury(workUnits: Self.pieceWorkUnits / 2)
-    } while meter.hasTime()
-      && keyspace.hasGrave
+    } while meter.hasTime() && keyspace.hasGrave
   }
 
   /// Removes expired keys among the next ones.

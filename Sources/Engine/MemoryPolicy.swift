@@ -57,7 +57,7 @@ struct MemoryShares {
   var equalPart: Int { limit / max(1, workers) }
 
   /// The worker is pressed although it has less than an equal part.
-  var isHungry: Bool { isPressed && own < equalPart }
+  var isHungry: Bool { isPressed && workers > 1 && own < equalPart }
 
   /// What this worker may use until the next deal. Free memory is dealt out equally, what is over the limit is taken from each in
   /// proportion; and where one is pressed that has less than an equal part, those that have more give up a little at a time.

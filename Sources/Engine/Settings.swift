@@ -136,20 +136,15 @@ extension Settings {
   private mutating func rename(_ words: [String]) throws(SettingError) {
     guard words.count == 2 else { throw Self.badDirective }
     let command = words[0].lowercased()
-    let names = CommandTable.all.filter { $0.container == nil }.map(\.name)
-    guard names.contains(command) else {
+    guard !command.isEmpty, Self.commandNames(renamedCommands).contains(command) else {
       throw SettingError(reason: "No such command in rename-command")
     }
+    let renamed = renamedCommands + [RenamedCommand(command: command, name: words[1])]
     let name = words[1].lowercased()
-    let isTaken =
-      names.contains { other in
-        other == name && !renamedCommands.contains { $0.command == other }
-      } || renamedCommands.contains { $0.name.lowercased() == name }
-    if !name.isEmpty, isTaken, name != command {
+    if !name.isEmpty, Self.commandNames(renamed).count(where: { $0 == name }) > 1 {
       throw SettingError(reason: "Target command name already exists")
     }
-    renamedCommands.removeAll { $0.command == command }
-    renamedCommands.append(RenamedCommand(command: command, name: words[1]))
+    renamedCommands = renamed
   }
 
   /// Whether a setting of that name has any number of words.

@@ -90,13 +90,13 @@ import Transcript
 
   @Test func commandsHaveOtherNames() throws {
     var settings = Settings()
-    try settings.rename(command: "CONFIG", to: "")
-    try settings.rename(command: "flushall", to: "ERASE")
+    try settings.set("rename-command", words: ["CONFIG", ""])
+    try settings.set("rename-command", words: ["flushall", "ERASE"])
     let long = "flushdb-b840fc02d524045429941cc15f59e41cb7be6c52"
-    try settings.rename(command: "FLUSHDB", to: long)
-    #expect(throws: SettingError.self) { try settings.rename(command: "NOPE", to: "X") }
-    #expect(throws: SettingError.self) { try settings.rename(command: "SET", to: "GET") }
-    #expect(throws: SettingError.self) { try settings.rename(command: "CONFIG", to: "X") }
+    try settings.set("rename-command", words: ["FLUSHDB", long])
+    #expect(throws: SettingError.self) { try settings.set("rename-command", words: ["NOPE", "X"]) }
+    #expect(throws: SettingError.self) { try settings.set("rename-command", words: ["SET", "GET"]) }
+    #expect(throws: SettingError.self) { try settings.set("rename-command", words: ["CONFIG", "X"]) }
     var talk = try Talk(settings: settings)
     talk.expect(
       """

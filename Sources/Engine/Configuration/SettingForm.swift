@@ -26,13 +26,16 @@ enum SettingForm: Sendable {
   case noTLSPort
   /// A list of processors: `0,2-3`.
   case processors
+  /// `requirepass`.
+  case password
 
   /// Whether a line of a file may have several words for it.
   var takesSeveralWords: Bool {
     switch self {
     case .savePoints, .bufferLimits, .percentiles, .oomScores, .shutdownOptions, .primaryAddress:
       true
-    case .eventClasses, .titleTemplate, .hostname, .fileName, .noTLSPort, .processors: false
+    case .eventClasses, .titleTemplate, .hostname, .fileName, .noTLSPort, .processors, .password:
+      false
     }
   }
 
@@ -64,6 +67,13 @@ enum SettingForm: Sendable {
       let text = words.joined(separator: " ")
       guard Settings.cpuList(text) != nil else {
         throw SettingError(reason: "argument must be a list of CPUs such as 0,2-3")
+      }
+      return text
+    case .password:
+      let text = words.joined(separator: " ")
+      // Bytes that are no UTF-8 have become this one on the way here: nobody could give them.
+      if text.unicodeScalars.contains("\u{FFFD}") {
+        throw SettingError(reason: "the password must be UTF-8")
       }
       return text
     }

@@ -75,7 +75,7 @@ extension SettingTable {
     .accepted(
       "server_cpulist", .text, .immutable, "",
       "`cpus` pins workers"),
-    .drives("requirepass", .text, .text(\.requirePass)),
+    .drives("requirepass", .special(.password), .text(\.requirePass)),
     .accepted(
       "set-proc-title", .flag, .immutable, "yes",
       "the title of the process is left alone"),
