@@ -8,6 +8,9 @@ struct DefragmentationState {
   var pass: DefragmentationPass?
   /// What of the pass is in the statistics already.
   var counted = DefragmentationFigures()
+  /// The last pass has moved something: one that began while keys were being removed leaves much behind, and is followed by another,
+  /// however few bytes are wasted by then.
+  var isFollowedUp = false
   /// Percent of a processor that it may take, and nanoseconds that it took since the last tick.
   var effort = 0
   var spent: UInt64 = 0
@@ -36,8 +39,11 @@ extension Engine {
     else { return }
     defragmentation.nextLook = now + Self.lookInterval
     let figures = AllocatorFigures.now()
+    let wasted = figures.active - figures.allocated
     defragmentation.effort = settings.defragmentationEffort(
-      percent: figures.fragmentationPercent, byteCount: figures.active - figures.allocated)
+      percent: figures.fragmentationPercent,
+      byteCount: defragmentation.isFollowedUp
+        ? max(wasted, settings.activeDefragIgnoreBytes) : wasted)
     guard defragmentation.pass == nil, defragmentation.effort > 0, keyspace.keyCount > 0 else {
       // One that has begun is finished, at the least effort.
       if defragmentation.pass != nil {
@@ -75,7 +81,8 @@ extension Engine {
     if !goesOn {
       let figures = pass.figures
       endDefragmentation()
-      if figures.moved * 100 < figures.moved + figures.left {
+      defragmentation.isFollowedUp = figures.moved * 100 >= figures.moved + figures.left
+      if !defragmentation.isFollowedUp {
         defragmentation.nextLook = now + Self.restInterval
       }
     }

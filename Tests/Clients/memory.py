@@ -18,7 +18,7 @@ from rig import expect, expect_equal, test
 
 KEYS = 40_000
 ACCESSES = 120_000
-BATCH = 400
+BATCH = 100
 VALUE = b"v" * 200
 MARGIN = 0.03
 
