@@ -81,6 +81,7 @@ extension Engine {
       settings.maxMemoryPolicy.countsUses
       ? AccessClock.frequency(minutes: turnMicroseconds / 60_000_000)
       : AccessClock.recency(seconds: turnMicroseconds / 1_000_000)
+    touchClock = accessClock
   }
 
   /// Ten times a second: the share is dealt anew, and clients are summed up.

@@ -213,7 +213,6 @@ public struct Engine: ~Copyable {
     turnMicroseconds = microseconds
     now = microseconds / 1000
     setAccessClock()
-    touchClock = accessClock
     lastNanoseconds = clock.nanoseconds()
     turnNanoseconds = lastNanoseconds
   }

@@ -205,7 +205,7 @@ import Transcript
     #expect(
       titles == [
         "Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Modules",
-        "Commandstats", "Errorstats", "Latencystats", "Cluster", "Keyspace",
+        "Commandstats", "Errorstats", "Latencystats", "Housekeeping", "Cluster", "Keyspace",
       ])
     let usual = String(decoding: talk.answers(to: request("INFO")), as: UTF8.self)
     #expect(!usual.contains("# Commandstats") && !usual.contains("# Latencystats"))

@@ -95,8 +95,12 @@ import Transcript
     let long = "flushdb-b840fc02d524045429941cc15f59e41cb7be6c52"
     try settings.set("rename-command", words: ["FLUSHDB", long])
     #expect(throws: SettingError.self) { try settings.set("rename-command", words: ["NOPE", "X"]) }
-    #expect(throws: SettingError.self) { try settings.set("rename-command", words: ["SET", "GET"]) }
-    #expect(throws: SettingError.self) { try settings.set("rename-command", words: ["CONFIG", "X"]) }
+    #expect(throws: SettingError.self) {
+      try settings.set("rename-command", words: ["SET", "GET"])
+    }
+    #expect(throws: SettingError.self) {
+      try settings.set("rename-command", words: ["CONFIG", "X"])
+    }
     var talk = try Talk(settings: settings)
     talk.expect(
       """

@@ -41,6 +41,9 @@ extension Documentation {
     client|no-evict
       = Keeps this connection from being closed for want of memory.
       enabled:oneof ( on:pure-token=ON off:pure-token=OFF )
+    client|no-touch
+      = Keeps this connection's commands from counting as uses of the keys.
+      enabled:oneof ( on:pure-token=ON off:pure-token=OFF )
     client|pause
       = Lets the commands of clients wait for some time.
       ^ 6.2.0 The modes came, `WRITE` among them.
