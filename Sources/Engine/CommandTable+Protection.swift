@@ -10,7 +10,7 @@ extension CommandTable {
       .connection, since: "2.4.0", "O(N) where N is the number of client connections", of: .client),
     Command(
       .clientPause, "client|pause", -3, [.admin, .noscript, .loading, .stale], [.connection],
-      .connection, since: "3.0.0", "O(N) where N is the number of client connections", of: .client),
+      .connection, since: "2.9.50", "O(N) where N is the number of client connections", of: .client),
     Command(
       .clientUnpause, "client|unpause", 2, [.admin, .noscript, .loading, .stale], [.connection],
       .connection, since: "6.2.0", "O(N) where N is the number of client connections", of: .client),

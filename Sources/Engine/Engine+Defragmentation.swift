@@ -44,6 +44,7 @@ extension Engine {
       percent: figures.fragmentationPercent,
       byteCount: defragmentation.isFollowedUp
         ? max(wasted, settings.activeDefragIgnoreBytes) : wasted)
+    if defragmentation.effort == 0 { defragmentation.isFollowedUp = false }
     guard defragmentation.pass == nil, defragmentation.effort > 0, keyspace.keyCount > 0 else {
       // One that has begun is finished, at the least effort.
       if defragmentation.pass != nil {

@@ -48,7 +48,7 @@ extension Engine {
 
   private mutating func burySlice(_ meter: inout SliceMeter) {
     repeat {
-      _ = keyspace.bury(workUnits: Self.pieceWorkUnits / 2)
+      _ = keyspace.bury(workUnits: Self.pieceWorkUnits / 4)
     } while meter.hasTime() && keyspace.hasGrave
   }
 

@@ -218,7 +218,7 @@ struct WorkerLoop: ~Copyable {
     let shard = listeners[Int(event.tag)].shard
     let peer = SocketName.peer(of: fileDescriptor)
     if let refusal = engine.currentSettings.refusal(ofPeer: peer) {
-      engine.countRejectedConnection()
+      engine.countRejectedConnection(to: shard)
       SocketName.refuse(fileDescriptor, refusal)
       process.disconnected()
       return

@@ -8,7 +8,7 @@ import re
 from resp import value
 
 # Newer than redis-server 7.0: only Tern has them.
-NEWER = {b"client|setinfo", b"cluster|myshardid", b"waitaof"}
+NEWER = {b"client|setinfo", b"client|no-touch", b"cluster|myshardid", b"waitaof"}
 
 
 def _pairs(flat):
@@ -86,6 +86,12 @@ def low_level(a, b):
     return cut[0] == cut[1]
 
 
+def sizes(a, b):
+    """DEBUG CLIENT-EVICTION: the classes; what clients take differs."""
+    cut = [re.sub(rb"^=\d+|^\$\d+|tot-mem: +\d+, clients: \d+", b"", reply) for reply in (a, b)]
+    return cut[0] == cut[1]
+
+
 def _any_case(r, word):
     return r.choice([word, word.lower(), "".join(c.upper() if r.random() < 0.5 else c.lower() for c in word)])
 
@@ -98,7 +104,7 @@ SECTIONS = "server clients memory persistence stats replication cpu modules erro
 DEBUG = """NOPE|HELP x|SLEEP|SLEEP 0|SLEEP x|SLEEP -1|sleep 0.001|SLEEP 0 x|OBJECT|OBJECT no such key|SET-ACTIVE-EXPIRE 1|SET-ACTIVE-EXPIRE|DIGEST x|DIGEST-VALUE|STRINGMATCH-LEN 5 a*|JMAP|REPLYBUFFER|REPLYBUFFER PEAK-RESET-TIME NEVER
 REPLYBUFFER peak-reset-time reset|REPLYBUFFER PEAK-RESET-TIME 100|REPLYBUFFER PEAK-RESET-TIME x|REPLYBUFFER RESIZING 1|REPLYBUFFER NOPE 1|QUICKLIST-PACKED-THRESHOLD 100b|QUICKLIST-PACKED-THRESHOLD 0|QUICKLIST-PACKED-THRESHOLD 5gb
 QUICKLIST-PACKED-THRESHOLD x|CHANGE-REPL-ID|CHANGE-REPL-ID x|ERROR|ERROR a b|LOG hi|LOG|PROTOCOL|PROTOCOL nope|PROTOCOL a b|RELOAD NOSAVE x|SET-DISABLE-DENY-SCRIPTS 1|HTSTATS|HTSTATS 99|HTSTATS x|HTSTATS-KEY nokey|SDSLEN nokey|LISTPACK nokey
-CLIENT-EVICTION|POPULATE|POPULATE x|POPULATE -1|POPULATE 0|DROP-CLUSTER-PACKET-FILTER -1|DROP-CLUSTER-PACKET-FILTER x|AOF-FLUSH-SLEEP 0""".replace("\n", "|").split("|")
+POPULATE|POPULATE x|POPULATE -1|POPULATE 0|DROP-CLUSTER-PACKET-FILTER -1|DROP-CLUSTER-PACKET-FILTER x|AOF-FLUSH-SLEEP 0""".replace("\n", "|").split("|")
 TYPES = "string integer double bignum null array set map verbatim true false".split()
 
 
@@ -129,6 +135,8 @@ def table(Step, key):
             return Step(["DEBUG", "DIGEST"], alone=True)
         if kind < 0.25:
             return looked_at(r, r.randint(1, 4), ["DEBUG", _any_case(r, "DIGEST-VALUE")])
+        if kind < 0.27:
+            return Step(["DEBUG", "CLIENT-EVICTION"], sizes)
         if kind < 0.4:
             return looked_at(r, 1, ["DEBUG", r.choice(["OBJECT", "SDSLEN"])], low_level)
         if kind < 0.5:

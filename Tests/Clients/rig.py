@@ -192,7 +192,7 @@ class Redis(Process):
     def __init__(self, *flags, port=None, slots=True, config=None):
         self.port = port or free_ports(1)
         self.directory = tempfile.mkdtemp(prefix="redis-rig-")
-        command = ["redis-server", *([config] if config else []), "--port", self.port, "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--enable-debug-command", "yes", *([] if config else ["--save", "", "--appendonly", "no"]), "--dir", self.directory, *flags]
+        command = ["redis-server", *([config] if config else []), "--port", self.port, "--bind", "127.0.0.1", "--cluster-enabled", "yes", *([] if config else ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]), "--dir", self.directory, *flags]
         super().__init__([str(c) for c in command])
         eventually(self._answers, 20, "redis-server's start")
         if slots:

@@ -77,7 +77,12 @@ extension Engine {
     case ("SET-DISABLE-DENY-SCRIPTS", 3), ("AOF-FLUSH-SLEEP", 3): break
     case ("DROP-CLUSTER-PACKET-FILTER", 3):
       if call[2].integer() == nil { return notAnInteger() }
-    case ("CLIENT-EVICTION", 2): return failing("ERR maxmemory-clients is disabled.")
+    case ("CLIENT-EVICTION", 2):
+      if settings.maxMemoryClients == 0 {
+        return failing("ERR maxmemory-clients is disabled.")
+      }
+      reply.verbatim(text: clientSizes())
+      return .none
     case ("STRUCTSIZE", 2):
       reply.bulk(text: "bits:64 session:\(MemoryLayout<Session>.stride) bucket:64 entry:8 ")
       return .none
@@ -96,6 +101,30 @@ extension Engine {
     }
     reply.ok()
     return .none
+  }
+
+  /// How many clients of the shard take how much, in classes that double from 32 KiB on.
+  private func clientSizes() -> String {
+    var classes = [(count: Int, byteCount: Int)](repeating: (0, 0), count: 19)
+    for index in 0..<sessions.indexLimit
+    where sessions.contains(index) && sessions[index].shard == sessions[current].shard {
+      let byteCount = byteCount(ofClient: index)
+      let bits = Int.bitWidth - byteCount.leadingZeroBitCount
+      let place = min(max(bits - 15, 0), classes.count - 1)
+      classes[place].count += 1
+      classes[place].byteCount += byteCount
+    }
+    func padded(_ number: Int) -> String {
+      let text = "\(number)"
+      return String(repeating: " ", count: max(0, 10 - text.utf8.count)) + text
+    }
+    return classes.enumerated().map { place, found in
+      let begin = padded(place == 0 ? 0 : 1 << (place + 14))
+      let end =
+        place == classes.count - 1
+        ? "+            : " : " - \(padded(1 << (place + 15) - 1)): "
+      return "bucket \(begin)\(end)tot-mem: \(padded(found.byteCount)), clients: \(found.count)\n"
+    }.joined()
   }
 
   /// Answers `+text`.
