@@ -133,13 +133,14 @@ extension Engine {
     }
     if isReadOnly { return failing("ERR BITFIELD_RO only supports the GET subcommand") }
     let old = live(call)
+    let isLonger = byteCount > old.map { keyspace.stringByteCount(of: $0) } ?? 0
     let entry: EntryRef
     do throws(OutOfMemory) {
       entry = try keyspace.grow(
         call.slot, call.hash, call[1], to: byteCount, of: old, clock: accessClock)
     } catch { return outOfMemory() }
     // As in Redis, where every write FAILs the string is longer by zeros, and nobody is told.
-    return changeFields(call, count, of: entry) ? .verbatim : .none
+    return changeFields(call, count, of: entry, isLonger: isLonger) ? .verbatim : .none
   }
 
   private mutating func readFields(_ call: Call, _ count: Int) {
@@ -155,7 +156,9 @@ extension Engine {
   }
 
   /// Carries out all subcommands on a string that is long enough for what is written; whether a bit was changed.
-  private mutating func changeFields(_ call: Call, _ count: Int, of entry: EntryRef) -> Bool {
+  private mutating func changeFields(
+    _ call: Call, _ count: Int, of entry: EntryRef, isLonger: Bool
+  ) -> Bool {
     var isChanged = false
     reply.arrayHeader(count)
     var cursor = FieldCursor()
@@ -168,6 +171,7 @@ extension Engine {
       }
       reply.integer(answer)
       if case .get = operation.action { continue }
+      if isLonger { isChanged = true }
       let newBits = UInt64(bitPattern: new) & .ones(type.width)
       if newBits != bits {
         isChanged = true
