@@ -58,13 +58,17 @@ extension Engine {
       }
     }
     if keyspace.owner(of: call.slot) | openSlotBits == shard { return true }
-    // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
+    // A first look without the mailbox, and only if it says no, others: no worker says no before it has looked.
     if decide(call, known, shard, asking: asking) == .serve { return true }
-    drainMailbox()
-    let verdict = decide(call, known, shard, asking: asking)
-    if verdict == .serve { return true }
-    answer(verdict, call.slot)
-    return false
+    while true {
+      look()
+      let verdict = decide(call, known, shard, asking: asking)
+      if verdict == .serve { return true }
+      if !isMapOld {
+        answer(verdict, call.slot)
+        return false
+      }
+    }
   }
 
   /// Answers the redirection or error that is due for keys of a slot.
@@ -134,13 +138,23 @@ extension Engine {
     }
   }
 
-  /// Reads what others have sent: control requests, newer maps.
+  /// Looks before anything is refused: takes the map first and then what others have sent, so that whoever the map names as a slot's
+  /// owner has its table, here too.
+  mutating func look() {
+    refreshMap()
+    drainMailbox()
+  }
+
+  /// A newer map was published since `look`: what was decided by the old one is decided again.
+  var isMapOld: Bool { board.revision != mapRevision }
+
+  /// Reads what others have sent: control requests, slot tables.
   public mutating func drainMailbox() {
     for message in mailbox.takeAll() {
       switch message {
       case .control(let request, let number): apply(request, number: number)
       case .completed(let pending): complete(pending)
-      case .map(let newer): if newer.epoch > map.epoch { map = newer }
+      case .adopt(let tables): adopt(tables)
       case .drain: isDraining = true
       }
     }
