@@ -1,11 +1,11 @@
 public import Sharding
-public import Storage
+internal import Storage
 
 // Hand-over (DESIGN §4): a batch of slots changes its shard by pointer, between two commands of the source.
 //
 //   target's worker          source's worker                       everybody
-//   `prepareAdoption`
-//     memory for the batch ─▶ `handOver`, one turn:
+//   `SlotTableMemory`
+//     memory for the tables ▶ `handOver`, one turn:
 //                               watchers of the slots are dirtied
 //                               tables leave the keyspace
 //                               tables lie in the target's mailbox
@@ -17,6 +17,16 @@ public import Storage
 //
 // There is no state between: a slot is the source's, or in the mailbox, or the target's. Whoever is redirected by the new map finds the
 // tables, because the target looks into its mailbox before it says no. Nothing can fail once tables have left.
+
+/// Memory in which tables travel: taken before anything moves, so that nothing can fail on the way.
+public struct SlotTableMemory: Sendable {
+  let batch: SlotTableBatch
+
+  /// Memory for so many tables, 66 bytes each; nil if there is none.
+  public init?(capacity: Int) {
+    do throws(OutOfMemory) { batch = try SlotTableBatch(capacity: capacity) } catch { return nil }
+  }
+}
 
 /// A batch of slots that is to change its shard.
 public struct HandOver: Sendable {
@@ -32,12 +42,14 @@ public struct HandOver: Sendable {
   /// The map in which they are the target's.
   public let map: ClusterMap
   /// Where the tables lie meanwhile.
-  public let batch: SlotTableBatch
+  let batch: SlotTableBatch
+  /// Whether the source refuses if it has keys (CLUSTER SETSLOT … NODE).
+  let mustBeEmpty: Bool
 
   /// A hand-over of these parts.
   public init(
     flip: UInt64, slots: [SlotRange], source: Int32, target: Int32, mailbox: Mailbox,
-    map: ClusterMap, batch: SlotTableBatch
+    map: ClusterMap, memory: SlotTableMemory, mustBeEmpty: Bool = false
   ) {
     self.flip = flip
     self.slots = slots
@@ -45,7 +57,20 @@ public struct HandOver: Sendable {
     self.target = target
     self.mailbox = mailbox
     self.map = map
-    self.batch = batch
+    batch = memory.batch
+    self.mustBeEmpty = mustBeEmpty
+  }
+
+  /// What came of it at the source.
+  public enum Outcome: Sendable, Equatable {
+    /// The tables are under way, the map is published.
+    case done
+    /// Nothing has happened: the source does not own all of the slots.
+    case notOwned
+    /// Nothing has happened: this slot is being moved key by key.
+    case open(HashSlot)
+    /// Nothing has happened: there are keys left where none must be.
+    case notEmpty
   }
 }
 
@@ -74,13 +99,19 @@ public struct Adoption: Sendable, Equatable {
 }
 
 extension Engine {
-  /// Hands slots over, in one turn: the tables lie in the target's mailbox, and the new map is published, when this returns. False, and
-  /// nothing has happened, if the source does not own all of them. O(slots). Never called while a command runs.
-  public mutating func handOver(_ order: HandOver) -> Bool {
+  /// Hands slots over, in one turn: the tables lie in the target's mailbox, and the new map is published, when this returns `.done`; else
+  /// nothing has happened. O(slots). Never called while a command runs.
+  public mutating func handOver(_ order: HandOver) -> HandOver.Outcome {
     precondition(current < 0, "slots leave between commands")
     for range in order.slots {
-      for slot in range.first.index...range.last.index
-      where keyspace.owner(of: slot) != order.source { return false }
+      for slot in range.first.index...range.last.index {
+        if keyspace.owner(of: slot) != order.source { return .notOwned }
+        if order.mustBeEmpty {
+          if keyspace.keyCount(of: slot) > 0 { return .notEmpty }
+        } else if openSlots.contains(where: { $0.slot == slot && $0.shard == order.source }) {
+          return .open(HashSlot(UInt16(slot)))
+        }
+      }
     }
     if watches.count > 0 {
       var leaves = [Bool](repeating: false, count: HashSlot.count)
@@ -101,7 +132,7 @@ extension Engine {
     if order.mailbox === mailbox { adopt(tables) } else { order.mailbox.push(tables) }
     board.publish(order.map)
     refreshMap()
-    return true
+    return .done
   }
 
   /// Slots that were handed over are a shard's of this worker from now on.
@@ -125,12 +156,31 @@ extension Engine {
 
   // MARK: slots without a history
 
-  /// Slots that nobody owns are a shard's, empty; those that somebody of this worker owns stay his.
-  public mutating func own(_ slots: [SlotRange], by shard: Int32) {
+  /// Slots that nobody owns are a shard's, empty, and the map that says so is published.
+  public mutating func own(_ slots: [SlotRange], by shard: Int32, _ map: ClusterMap) {
     for range in slots {
       for slot in range.first.index...range.last.index
       where keyspace.owner(of: slot) == Keyspace.nobody { keyspace.own(slot, by: shard) }
     }
+    board.publish(map)
+    refreshMap()
+  }
+
+  /// Slots of a shard are nobody's, and the map that says so is published. False, and nothing has happened, if there are keys in them.
+  public mutating func disown(_ slots: [SlotRange], of shard: Int32, _ map: ClusterMap) -> Bool {
+    precondition(current < 0, "slots leave between commands")
+    for range in slots {
+      for slot in range.first.index...range.last.index
+      where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 { return false }
+    }
+    for range in slots {
+      for slot in range.first.index...range.last.index where keyspace.owner(of: slot) == shard {
+        keyspace.take(slot)?.discard()
+      }
+    }
+    board.publish(map)
+    refreshMap()
+    return true
   }
 
   /// Has the newest map at hand, for whoever answers about topology. One load where nothing has changed.
