@@ -11,6 +11,12 @@ public enum MailboxMessage: Sendable {
   case map(ClusterMap)
   /// The process ends: send what is there, then close everything.
   case drain
+  /// The answer of the authority over the map to a client of this worker.
+  case clusterChanged(PendingClusterRequest)
+  /// These slots belong to a shard of this worker, with what it has imported of them; sent before the map that says so is published.
+  case adoptOpen([SlotRange], by: ShardID)
+  /// What has become of keys that were sent to another server (MIGRATE).
+  case migrated(MigrationOutcome)
 }
 
 /// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.

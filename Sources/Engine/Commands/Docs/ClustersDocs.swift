@@ -30,6 +30,9 @@ extension Documentation {
     cluster|failover
       = Makes this replica the primary.
       options:oneof? ( force:pure-token=FORCE takeover:pure-token=TAKEOVER )
+    cluster|flushslot
+      = Removes this node's keys in a slot.
+      slot:integer flush-type:oneof? ( async:pure-token=ASYNC sync:pure-token=SYNC )
     cluster|flushslots
       = Takes all slots from this node.
     cluster|forget
