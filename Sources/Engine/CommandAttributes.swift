@@ -34,11 +34,13 @@ public struct CommandFlags: OptionSet, Sendable {
   public static let movableKeys = CommandFlags(rawValue: 1 << 12)
   /// Not shown in the slow log; what it runs is.
   public static let skipSlowLog = CommandFlags(rawValue: 1 << 13)
+  /// Not allowed while a replica loads a data set beside its old one.
+  public static let noAsyncLoading = CommandFlags(rawValue: 1 << 14)
 
   /// Redis's names of the flags, by bit.
   static let names = [
     "write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_auth",
-    "no_multi", "allow_busy", "asking", "movablekeys", "skip_slowlog",
+    "no_multi", "allow_busy", "asking", "movablekeys", "skip_slowlog", "no_async_loading",
   ]
 
   /// The names of the flags in this set, in Redis's order.
@@ -139,10 +141,12 @@ public struct KeyUse: OptionSet, Sendable {
   public static let delete = KeyUse(rawValue: 1 << 7)
   /// What is done depends on the options.
   public static let variable = KeyUse(rawValue: 1 << 8)
+  /// There may be keys that the specification does not find.
+  public static let incomplete = KeyUse(rawValue: 1 << 9)
 
   /// Redis's names of the flags, by bit.
   static let names = [
-    "RW", "RO", "OW", "RM", "access", "update", "insert", "delete", "variable_flags",
+    "RW", "RO", "OW", "RM", "access", "update", "insert", "delete", "variable_flags", "incomplete",
   ]
 
   /// The names of the flags in this set, in Redis's order.
@@ -163,6 +167,8 @@ public struct KeySpecification: Sendable {
   public var use: KeyUse
   /// Redis's note on the specification, if it has one.
   public var note: String?
+  /// The word that the keys stand behind, up to the last argument; then `first` is where it is looked for, negative from the end.
+  public var keyword: String? = nil
   /// Only the command itself knows where these keys are.
   public var isUnknown = false
 
@@ -176,6 +182,13 @@ public struct KeySpecification: Sendable {
 
   /// The first two arguments, which have specifications of their own.
   public static let two = KeySpecification(first: 1, last: 2, step: 1, use: [])
+
+  /// The arguments behind a word.
+  public static func behind(_ keyword: String, from first: Int8, _ use: KeyUse) -> Self {
+    var keys = KeySpecification(first: first, last: -1, step: 1, use: use)
+    keys.keyword = keyword
+    return keys
+  }
 
   /// Keys that no rule finds.
   public static func unknown(_ use: KeyUse, note: String) -> Self {

@@ -27,4 +27,14 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
     latencyHistogram, latencyHelp
   case monitor
   case memory, memoryUsage, memoryStats, memoryDoctor, memoryPurge, memoryMallocStats, memoryHelp
+  case clusterSetSlot, clusterAddSlots, clusterAddSlotsRange, clusterDelSlots,
+    clusterDelSlotsRange,
+    clusterFlushSlots, clusterFlushSlot, clusterBumpEpoch, clusterSetConfigEpoch,
+    clusterSaveConfig,
+    clusterMeet, clusterForget, clusterReplicate, clusterReset, clusterFailover, clusterLinks,
+    clusterSlaves, clusterReplicas, clusterCountFailureReports
+  case migrate
+  case clusterMigrateSlots, clusterGetSlotMigrations, clusterCancelSlotMigrations,
+    clusterSlotStats,
+    clusterResize, clusterRebalance, clusterEvents
 }

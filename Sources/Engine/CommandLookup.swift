@@ -98,6 +98,8 @@ struct HotCommand {
     }
     if command.flags.contains(.asking) { attention.insert(.asking) }
     if command.id == .sort { lastKey = Self.storedKey }
+    // Its options tell where its keys are: it looks for them itself.
+    if command.id == .migrate { firstKey = 0 }
     if case .allShards = command.router { attention.insert(.wholeKeyspace) }
     if command.id == .info { attention.remove(.wholeKeyspace) }
     if command.flags.contains(.noMulti) { attention.insert(.notInMulti) }

@@ -85,12 +85,7 @@ extension Engine {
     }
     if let transaction = sessions[index].transaction, transaction.controlsUnderWay > 0 {
       // EXEC has written its reply already; with the last of its changes in force it may leave.
-      transaction.controlsUnderWay -= 1
-      if transaction.controlsUnderWay > 0 { return }
-      sessions[index].transaction = nil
-      sessions[index].wish.remove(.held)
-      sessions[index].mode.remove(.parked)
-      return goOn(index)
+      return releaseReplies(of: index)
     }
     sessions[index].mode.remove(.parked)
     beginAnswer(to: index)
@@ -125,6 +120,7 @@ extension Engine {
 
   /// Answers what was completed while other requests were run. Called once a turn.
   public mutating func finishCompleted() {
+    finishAnswers()
     if completedWhileBusy.isEmpty { return }
     var waiting: [PendingControl] = []
     swap(&waiting, &completedWhileBusy)

@@ -37,6 +37,8 @@ public struct HandOver: Sendable {
   /// The shards, by the local indices at their workers.
   public let source: Int32
   public let target: Int32
+  /// The target, by its number.
+  let targetID: ShardID
   /// The target's mailbox.
   public let mailbox: Mailbox
   /// The map in which they are the target's.
@@ -48,9 +50,10 @@ public struct HandOver: Sendable {
 
   /// A hand-over of these parts.
   public init(
-    flip: UInt64, slots: [SlotRange], source: Int32, target: Int32, mailbox: Mailbox,
-    map: ClusterMap, memory: SlotTableMemory, mustBeEmpty: Bool = false
+    flip: UInt64, slots: [SlotRange], source: Int32, target: Int32, targetID: ShardID,
+    mailbox: Mailbox, map: ClusterMap, memory: SlotTableMemory, mustBeEmpty: Bool = false
   ) {
+    self.targetID = targetID
     self.flip = flip
     self.slots = slots
     self.source = source
@@ -106,13 +109,11 @@ extension Engine {
     for range in order.slots {
       for slot in range.first.index...range.last.index {
         if keyspace.owner(of: slot) != order.source { return .notOwned }
-        if order.mustBeEmpty {
-          if keyspace.keyCount(of: slot) > 0 { return .notEmpty }
-        } else if openSlots.contains(where: { $0.slot == slot && $0.shard == order.source }) {
-          return .open(HashSlot(UInt16(slot)))
-        }
+        let hashSlot = HashSlot(UInt16(slot))
+        if !order.mustBeEmpty, isOpen(hashSlot, of: order.source) { return .open(hashSlot) }
       }
     }
+    if order.mustBeEmpty { return handOverEmpty(order) }
     if watches.count > 0 {
       var leaves = [Bool](repeating: false, count: HashSlot.count)
       for range in order.slots {
@@ -130,6 +131,19 @@ extension Engine {
     let tables = HandedOver(
       flip: order.flip, shard: order.target, batch: order.batch, leftAt: leftAt)
     if order.mailbox === mailbox { adopt(tables) } else { order.mailbox.push(tables) }
+    board.publish(order.map)
+    refreshMap()
+    return .done
+  }
+
+  /// Slots that were emptied key by key: what the target has imported of them becomes their tables.
+  private mutating func handOverEmpty(_ order: HandOver) -> HandOver.Outcome {
+    if letGo(order.slots, of: order.source) != nil { return .notEmpty }
+    if order.mailbox === mailbox {
+      adoptOpen(order.slots, by: order.targetID)
+    } else {
+      order.mailbox.pushOpen(order.slots, order.targetID)
+    }
     board.publish(order.map)
     refreshMap()
     return .done
@@ -156,12 +170,9 @@ extension Engine {
 
   // MARK: slots without a history
 
-  /// Slots that nobody owns are a shard's, empty, and the map that says so is published.
-  public mutating func own(_ slots: [SlotRange], by shard: Int32, _ map: ClusterMap) {
-    for range in slots {
-      for slot in range.first.index...range.last.index
-      where keyspace.owner(of: slot) == Keyspace.nobody { keyspace.own(slot, by: shard) }
-    }
+  /// Slots that nobody owns are a shard's, with what it has imported of them, and the map that says so is published.
+  public mutating func own(_ slots: [SlotRange], by shard: ShardID, _ map: ClusterMap) {
+    adoptOpen(slots, by: shard)
     board.publish(map)
     refreshMap()
   }
@@ -169,15 +180,7 @@ extension Engine {
   /// Slots of a shard are nobody's, and the map that says so is published. False, and nothing has happened, if there are keys in them.
   public mutating func disown(_ slots: [SlotRange], of shard: Int32, _ map: ClusterMap) -> Bool {
     precondition(current < 0, "slots leave between commands")
-    for range in slots {
-      for slot in range.first.index...range.last.index
-      where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 { return false }
-    }
-    for range in slots {
-      for slot in range.first.index...range.last.index where keyspace.owner(of: slot) == shard {
-        keyspace.take(slot)?.discard()
-      }
-    }
+    if letGo(slots, of: shard) != nil { return false }
     board.publish(map)
     refreshMap()
     return true
@@ -190,7 +193,10 @@ extension Engine {
   }
 
   @inline(never)
-  private mutating func takeMap() { (map, mapRevision) = board.current }
+  private mutating func takeMap() {
+    (map, mapRevision) = board.current
+    if !openSlots.isEmpty { mapChanged() }
+  }
 
   // MARK: shards that come and go
 

@@ -37,13 +37,20 @@ extension Engine {
       || !sessions[client.index].mode.isEmpty || sessions[client.index].wish.contains(.close)
   }
 
-  /// Control requests of an engine without a sequencer are applied at once.
+  /// Control requests of an engine without a sequencer are applied at once. Nobody decides over its map, and it reaches no other server.
   public mutating func applyOwnControls() {
     // What a client has sent behind one may contain the next.
-    while !controlRequests.isEmpty {
+    while !controlRequests.isEmpty || !clusterRequests.isEmpty || !migrations.isEmpty {
       for pending in takeControlRequests() {
         apply(pending.request, number: 0)
         complete(pending)
+      }
+      for var pending in takeClusterRequests() {
+        pending.outcome = .refused("ERR The slots of this shard are fixed")
+        complete(pending)
+      }
+      for migration in takeMigrations() {
+        land(MigrationOutcome(number: migration.number, answer: .cannotConnect))
       }
     }
     appliedControls.removeAll()

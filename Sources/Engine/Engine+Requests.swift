@@ -95,6 +95,7 @@ extension Engine {
     current = index
     swap(&reply.queue, &sessions[index].output)
     reply.version = sessions[index].version
+    if postponed.isAsking { sessions[index].mode.insert(.asking) }
     if request.bulkCount > 0 { large = queue.large(of: 0) }
     let call = Call(
       queue.arguments(of: 0), id: request.id, slot: Int(request.slot), hash: request.hash)

@@ -4,16 +4,6 @@ internal import Storage
 
 // The cold path of a command's verdict (DESIGN §4): several keys, slots that are elsewhere or open, sessions in a mode.
 
-/// A slot that a shard of this worker is giving away or is being given key by key.
-struct OpenSlot {
-  /// The shard, by its local index.
-  var shard: Int32
-  /// The slot.
-  var slot: Int
-  /// Migrating or importing.
-  var state: SlotState
-}
-
 /// How many of some keys are here.
 struct KeyTally {
   var here = 0
@@ -37,13 +27,41 @@ extension Engine {
     if isInMode, !isAllowed(call) { return false }
     guard isSlotHere(call, known) else { return false }
     if isInMode, !isUnhindered(call) { return false }
-    return sessions[current].mode.contains(.multi) ? admitsInMulti(call, known) : true
+    if sessions[current].mode.contains(.multi) { return admitsInMulti(call, known) }
+    return openSlotBits == 0 ? true : isInOwnTable(call, known)
+  }
+
+  /// Whether a command that is served here runs on the way of all others. If not, it has been run in the table of a slot that is being
+  /// imported, or is put off because one of its keys is on its way to another server.
+  private mutating func isInOwnTable(_ call: Call, _ known: HotCommand) -> Bool {
+    guard let table = table(of: call.slot, at: sessions[current].shard) else { return true }
+    if !heldKeys.isEmpty, let flight = flightThatHolds(call.arguments, known, table) {
+      postpone(call, until: flight)
+      return false
+    }
+    if table == call.slot { return true }
+    runInOpenTable(call, known, table)
+    return false
+  }
+
+  private mutating func runInOpenTable(_ call: Call, _ known: HotCommand, _ table: Int) {
+    if isMemoryLimited, known.attention.contains(.deniedWithoutMemory), !hasRoom() {
+      return fail("OOM command not allowed when used memory > 'maxmemory'.")
+    }
+    var byteCount = 0
+    for i in 0..<call.count { byteCount += Int(call.arguments.range(i).count) }
+    runAdmitted(
+      Call(call.arguments, id: call.id, slot: table, hash: call.hash), byteCount: byteCount)
+    sessions[current].commandCount &+= 1
+    // It was not refused, whatever it has answered.
+    hasFailed = false
   }
 
   private mutating func isSlotHere(_ call: Call, _ known: HotCommand) -> Bool {
     let shard = sessions[current].shard
     let mode = sessions[current].mode
     let asking = mode.contains(.asking) || known.attention.contains(.asking)
+    wasAsking = mode.contains(.asking)
     // It is for this command, whatever becomes of it, or for a whole MULTI.
     if mode.contains(.asking), !mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     if known.lastKey != known.firstKey {
@@ -96,46 +114,54 @@ extension Engine {
     _ call: Call, _ known: HotCommand, _ shard: Int32, asking: Bool
   ) -> Verdict {
     let state = slotState(call.slot, of: shard)
-    let side: KeySide = state.asksForKeys(asking: asking) ? keySide(call, known) : .here
+    var side = KeySide.here
+    if state.asksForKeys(asking: asking), let table = table(of: call.slot, at: shard) {
+      side = keySide(call, known, in: table)
+    }
     return verdict(state, asking: asking, keys: side)
   }
 
-  /// What a slot is to a shard of this worker at this moment.
-  func slotState(_ slot: Int, of shard: Int32) -> SlotState {
-    if let open = openSlots.first(where: { $0.shard == shard && $0.slot == slot }) {
-      return open.state
-    }
-    if keyspace.owner(of: slot) == shard, shard >= 0 { return .held }
-    return map.owner(of: HashSlot(UInt16(slot))) == nil ? .unassigned : .elsewhere
-  }
-
   /// On which side of a migration a command's keys are: by presence. The same key twice is one key.
-  private func keySide(_ call: Call, _ known: HotCommand) -> KeySide {
+  private func keySide(_ call: Call, _ known: HotCommand, in table: Int) -> KeySide {
     var tally = KeyTally()
-    count(call.arguments, known, call.slot, first: call[Int(known.firstKey)], in: &tally)
+    count(call.arguments, known, table, first: call[Int(known.firstKey)], in: &tally)
     return tally.side
   }
 
-  /// Counts the keys of a command, all of that slot; `first` is the first of all that are counted together.
+  /// Counts the keys of a command, all of one table; `first` is the first of all that are counted together.
   func count(
-    _ arguments: Arguments, _ known: HotCommand, _ slot: Int, first: RawSpan,
+    _ arguments: Arguments, _ known: HotCommand, _ table: Int, first: RawSpan,
     in tally: inout KeyTally
   ) {
-    count(arguments[Int(known.firstKey)], slot, first: first, in: &tally)
+    count(arguments[Int(known.firstKey)], table, first: first, in: &tally)
     var (i, last) = otherKeys(arguments, known)
     while i <= last {
-      count(arguments[i], slot, first: first, in: &tally)
+      count(arguments[i], table, first: first, in: &tally)
       i += Int(known.step)
     }
   }
 
-  private func count(_ key: RawSpan, _ slot: Int, first: RawSpan, in tally: inout KeyTally) {
+  private func count(_ key: RawSpan, _ table: Int, first: RawSpan, in tally: inout KeyTally) {
     if !key.equals(first) { tally.differ = true }
-    if keyspace.find(slot, KeyHash(key, seed: hashSeed), key) != nil {
-      tally.here += 1
-    } else {
-      tally.gone += 1
+    if isPresent(key, in: table) { tally.here += 1 } else { tally.gone += 1 }
+  }
+
+  /// Whether a table has a key whose time has not come.
+  private func isPresent(_ key: RawSpan, in table: Int) -> Bool {
+    guard let entry = keyspace.find(table, KeyHash(key, seed: hashSeed), key) else { return false }
+    guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else { return true }
+    return expiry > now
+  }
+
+  /// The first flight that holds a key of a command, whose keys are in that table.
+  func flightThatHolds(_ arguments: Arguments, _ known: HotCommand, _ table: Int) -> UInt64? {
+    if let flight = flightThatHolds(arguments[Int(known.firstKey)], in: table) { return flight }
+    var (i, last) = otherKeys(arguments, known)
+    while i <= last {
+      if let flight = flightThatHolds(arguments[i], in: table) { return flight }
+      i += Int(known.step)
     }
+    return nil
   }
 
   /// Looks before anything is refused: takes the map first and then what others have sent, so that whoever the map names as a slot's
@@ -156,6 +182,9 @@ extension Engine {
       case .completed(let pending): complete(pending)
       case .adopt(let tables): adopt(tables)
       case .drain: isDraining = true
+      case .clusterChanged(let pending): complete(pending)
+      case .adoptOpen(let slots, let shard): adoptOpen(slots, by: shard)
+      case .migrated(let outcome): land(outcome)
       }
     }
   }

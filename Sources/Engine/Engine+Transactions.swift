@@ -29,8 +29,12 @@ extension Engine {
       return false
     }
     switch call.id {
-    case .exec: return admitsExec()
+    case .exec: return admitsExec(call)
     case .discard, .quit, .reset: return true
+    case .migrate:
+      // Redis stops for the time of it; here the client would wait in the middle of its transaction.
+      fail("ERR MIGRATE inside MULTI is not allowed")
+      return false
     default: break
     }
     if call.id == .debug, !mayDebug {
@@ -70,11 +74,12 @@ extension Engine {
   }
 
   /// Whether the queue may be run here and now; if not, EXEC has been answered, and the transaction has ended.
-  private mutating func admitsExec() -> Bool {
+  private mutating func admitsExec(_ call: Call) -> Bool {
     guard let transaction = sessions[current].transaction else { return true }
     var queue = CommandQueue()
     swap(&queue, &transaction.queue)
     let verdict = decide(queue)
+    let flight = verdict == .serve ? flightThatHolds(queue) : nil
     let slot = queue.slot
     let needsMemory = queue.isDeniedWithoutMemory
     swap(&queue, &transaction.queue)
@@ -86,6 +91,10 @@ extension Engine {
     if verdict == nil {
       discard(current)
       fail(line: ErrorReply.crossSlot)
+      return false
+    }
+    if let flight {
+      postpone(call, until: flight)
       return false
     }
     if isMemoryLimited, needsMemory, !hasRoom() {
@@ -120,13 +129,13 @@ extension Engine {
     let isAsking = sessions[current].mode.contains(.asking)
     let state = slotState(slot, of: shard)
     var tally = KeyTally()
-    if state.asksForKeys(asking: isAsking) {
+    if state.asksForKeys(asking: isAsking), let table = table(of: slot, at: shard) {
       guard let first = queue.requests.firstIndex(where: { $0.slot >= 0 }) else { return .serve }
       let arguments = queue.arguments(of: first)
       let key = arguments[Int(hot[Int(queue.requests[first].id.rawValue)].firstKey)]
       for i in queue.requests.indices where queue.requests[i].slot >= 0 {
         let known = hot[Int(queue.requests[i].id.rawValue)]
-        count(queue.arguments(of: i), known, slot, first: key, in: &tally)
+        count(queue.arguments(of: i), known, table, first: key, in: &tally)
       }
     }
     return verdict(state, asking: isAsking, keys: tally.side)

@@ -111,7 +111,7 @@ public struct Engine: ~Copyable {
   var touchClock: UInt32 = 0
   /// The last reading of `clock`.
   var lastNanoseconds: UInt64 = 0
-  /// Bits or-ed to a slot's owner before it is compared: not 0 while slots are open, so that no owner compares equal.
+  /// Bits or-ed to a slot's owner before it is compared: not 0 while slots are open or keys are held, so that no owner compares equal.
   var openSlotBits: Int32 = 0
   /// How many take an interest in changes: the first of the two tests on the way of a command. So far the watches.
   var listeners = 0
@@ -154,13 +154,29 @@ public struct Engine: ~Copyable {
   var shards: [LocalShardInfo?]
   /// What was handed over to shards of this worker, until the server asks.
   var adoptions: [Adoption] = []
-  var openSlots: [OpenSlot] = []
+  /// What is given away or taken over key by key, and which slots these are.
+  var openSlots: [OpenSlot] = [] {
+    didSet { setOpenSlotBits() }
+  }
+  var openSlotSet = SlotSet()
+  /// ASKING was sent before the command that is looked at.
+  var wasAsking = false
   /// Who watches which keys.
   var watches = Watches()
   var listedClients: [ClientID] = []
   var controlRequests: [PendingControl] = []
   /// Completed while another client was being served.
   var completedWhileBusy: [PendingControl] = []
+  /// Changes of who owns which slot that are to be taken to the authority, and answers that came while another client was served.
+  var clusterRequests: [PendingClusterRequest] = []
+  var clusterAnswersWhileBusy: [PendingClusterRequest] = []
+  /// Keys on their way to other servers, and what they are held by.
+  var flights: [Flight] = []
+  var heldKeys: Set<HeldKey> = []
+  var lastFlight: UInt64 = 0
+  /// What is to be sent, and what clients are to be answered of what was.
+  var migrations: [PendingMigration] = []
+  var migrationAnswers: [(flight: Flight, answer: [UInt8])] = []
   var appliedControls: [(number: UInt64, request: ControlRequest)] = []
   var random: Draw
   /// What DUMP compresses with.

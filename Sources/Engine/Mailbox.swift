@@ -1,3 +1,4 @@
+public import Sharding
 internal import Storage
 internal import Synchronization
 
@@ -11,6 +12,12 @@ public enum MailboxMessage: Sendable {
   case adopt(HandedOver)
   /// The process ends: send what is there, then close everything.
   case drain
+  /// The answer of the authority over the map to a client of this worker.
+  case clusterChanged(PendingClusterRequest)
+  /// These slots belong to a shard of this worker, with what it has imported of them; sent before the map that says so is published.
+  case adoptOpen([SlotRange], by: ShardID)
+  /// What has become of keys that were sent to another server (MIGRATE).
+  case migrated(MigrationOutcome)
 }
 
 /// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.
@@ -39,9 +46,17 @@ public final class Mailbox: Sendable {
   public func hang(_ bell: @escaping @Sendable () -> Void) { self.bell.withLock { $0 = bell } }
 
   /// Leaves tables, and wakes the worker that adopts them. There is always room: only one flip at a time is under way in a process.
-  func push(_ tables: HandedOver) {
+  func push(_ tables: HandedOver) { pushAlways(.adopt(tables)) }
+
+  /// Leaves slots that were emptied key by key.
+  func pushOpen(_ slots: [SlotRange], _ shard: ShardID) { pushAlways(.adoptOpen(slots, by: shard)) }
+
+  /// The answer to a client that waits: every one of them may have one message here.
+  public func answer(_ pending: PendingClusterRequest) { pushAlways(.clusterChanged(pending)) }
+
+  private func pushAlways(_ message: MailboxMessage) {
     waiting.withLock { messages in
-      messages.append(.adopt(tables))
+      messages.append(message)
       isFilled.store(true, ordering: .releasing)
     }
     bell.withLock { $0 }?()

@@ -38,6 +38,8 @@ public struct Settings: Sendable, Equatable {
   public var announceIP = ""
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
+  /// Seconds for which the port of a shard that was removed answers MOVED.
+  public var clusterDrainTimeout = 60
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.

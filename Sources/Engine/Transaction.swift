@@ -29,6 +29,8 @@ final class Transaction {
   var isConflicted = false
   /// Changes of the whole process that EXEC's commands asked for, to be sent when all of them have run.
   var controls: [ControlRequest] = []
+  /// Changes of who owns which slot that they asked for.
+  var clusterRequests: [ClusterRequest] = []
   /// How many of those are not in force everywhere yet; EXEC's reply is held until then.
   var controlsUnderWay = 0
 

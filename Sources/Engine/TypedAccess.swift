@@ -10,7 +10,7 @@ internal import Storage
 
 /// Why a typed command was not carried out; nothing was changed.
 public enum TypedError: Error, Equatable, Sendable {
-  /// Another shard has the key's slot, or (nil) none has.
+  /// Another shard has the key's slot, or (nil) none has; or the key is on its way from this one: ask again.
   case moved(to: ShardID?)
   /// No memory could be had, or `maxmemory` is reached.
   case outOfMemory
@@ -259,7 +259,8 @@ extension Engine {
   }
 
   private func isServed(_ slot: Int, _ hash: KeyHash, _ key: RawSpan, _ shard: Int32) -> Bool {
-    switch slotState(slot, of: shard) {
+    if !heldKeys.isEmpty, heldKeys.contains(HeldKey(slot, hash)) { return false }
+    return switch slotState(slot, of: shard) {
     case .held: true
     case .migrating: keyspace.find(slot, hash, key) != nil
     case .elsewhere, .unassigned, .importingByPresence, .importingByCursor: false

@@ -160,6 +160,15 @@ extension Engine {
     }
   }
 
+  /// All keys of a table are about to be removed.
+  mutating func touchAll(ofTable table: Int) {
+    if watches.count == 0 { return }
+    for watch in watches.all(where: { Int($0.slot) == table })
+    where keyspace.find(table, watch.hash, watch.key.rawBytes) != nil {
+      conflict([watch.client])
+    }
+  }
+
   /// Slots have left a shard: whoever watches a key of them there has a conflict for good, so that leaving and coming back fails EXEC
   /// (DESIGN §4). One call for a batch, in the turn in which its tables leave. O(watches of the worker).
   mutating func slotsLeft(_ shard: Int32, _ isLeft: (_ slot: Int) -> Bool) {

@@ -7,12 +7,12 @@ internal import Sharding
 extension ControlPlane {
   /// Asks the target of a flip whether it is ready: it has the memory in which tables travel, and is awake.
   func prepare(_ flip: Rebalancer.Flip) async {
-    guard let target = flip.target else { return hear(.ready(flip: flip.number)) }
+    guard let target = flip.target else { return inbox.post(.ready(flip: flip.number)) }
     let count = flip.slotCount
-    let memory = await workers[home(of: target).worker].run { _ in SlotTableMemory(capacity: count) }
-    guard let memory = memory ?? nil else { return hear(.refused(flip: flip.number, .noMemory)) }
-    batches[flip.number] = memory
-    hear(.ready(flip: flip.number))
+    let made = await workers[home(of: target).worker].run { _ in SlotTableMemory(capacity: count) }
+    guard let made = made ?? nil else { return inbox.post(.refused(flip: flip.number, .noMemory)) }
+    memory[flip.number] = made
+    inbox.post(.ready(flip: flip.number))
   }
 
   /// Has the source push the tables and publish the map in one turn; where there is one end only, it makes or drops them.
@@ -24,16 +24,16 @@ extension ControlPlane {
     case (let source?, nil): refusal = await drop(flip, source, map)
     case (nil, nil): refusal = nil
     }
-    batches[flip.number] = nil
-    if let refusal { return hear(.refused(flip: flip.number, refusal)) }
-    hear(.released(flip: flip.number))
+    memory[flip.number] = nil
+    if let refusal { return inbox.post(.refused(flip: flip.number, refusal)) }
+    inbox.post(.released(flip: flip.number))
     // The tables lie in the target's mailbox: it adopts them before it does anything else, if it has not yet.
     var adoption: Adoption?
     if let target = flip.target {
       let adopted = await workers[home(of: target).worker].run { $0.takeAdoptions() }
       adoption = adopted?.first { $0.flip == flip.number }
     }
-    hear(
+    inbox.post(
       .adopted(
         flip: flip.number, keys: adoption?.keyCount ?? 0, bytes: adoption?.byteCount ?? 0,
         pause: Int64(clamping: adoption?.pauseNanoseconds ?? 0)))
@@ -42,11 +42,11 @@ extension ControlPlane {
   private func move(
     _ flip: Rebalancer.Flip, _ source: ShardID, _ target: ShardID, _ map: ClusterMap
   ) async -> Rebalancer.FlipRefusal? {
-    guard let memory = batches[flip.number] else { return .noMemory }
+    guard let memory = memory[flip.number] else { return .noMemory }
     let (from, to) = (home(of: source), home(of: target))
     let order = HandOver(
       flip: flip.number, slots: flip.slots, source: from.local, target: to.local,
-      mailbox: mailboxes[to.worker], map: map, memory: memory, mustBeEmpty: flip.mustBeEmpty)
+      targetID: target, mailbox: mailboxes[to.worker], map: map, memory: memory, mustBeEmpty: flip.mustBeEmpty)
     switch await workers[from.worker].run({ $0.handOver(order) }) {
     case .done: return nil
     case .notOwned: return .other("the source does not own all of the slots")
@@ -60,7 +60,7 @@ extension ControlPlane {
     _ flip: Rebalancer.Flip, _ target: ShardID, _ map: ClusterMap
   ) async -> Rebalancer.FlipRefusal? {
     let home = home(of: target)
-    let isDone = await workers[home.worker].run { $0.own(flip.slots, by: home.local, map) }
+    let isDone = await workers[home.worker].run { $0.own(flip.slots, by: target, map) }
     return isDone == nil ? .other("the target's worker has ended") : nil
   }
 
@@ -73,5 +73,10 @@ extension ControlPlane {
     case false: return .notEmpty
     case nil: return .other("the source's worker has ended")
     }
+  }
+
+  /// Moves the keys of a slot along a cursor.
+  func migrate(_ flip: Rebalancer.Flip) async {
+    inbox.post(.refused(flip: flip.number, .other("MODE incremental is not there yet")))
   }
 }

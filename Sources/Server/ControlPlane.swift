@@ -42,23 +42,21 @@ actor ControlPlane {
   private let store: TopologyStore
   private let directory: ShardDirectory
   var rebalancer: Rebalancer
-  /// What the state machine is to hear next.
-  private var inputs: [Rebalancer.Input] = []
-  /// The batches of flips whose targets are ready.
-  var batches: [UInt64: SlotTableMemory] = [:]
-  /// What came of the input that a client waits for.
-  private var verdict: Verdict?
-  /// How jobs that nobody lists have ended, for those who asked for them.
-  var ended: [JobID: JobOutcome] = [:]
-  /// Who waits for the end of which of them.
-  var waiting: [JobID: (pending: PendingClusterRequest, worker: Int)] = [:]
+  /// The memory of flips whose targets are ready.
+  var memory: [UInt64: SlotTableMemory] = [:]
+  /// Jobs whose end somebody wants to know, and how those of them have ended that have.
+  var ends: [JobID: JobOutcome?] = [:]
+  /// Who waits for them.
+  var waiters: [JobID: CheckedContinuation<JobOutcome, Never>] = [:]
   /// When the next tick was asked for, in Unix microseconds.
   private var nextTick = Int64.max
   private var hasEnded = false
 
   /// What the state machine says at once to what was asked for.
-  enum Verdict {
-    case accepted([JobID])
+  enum Verdict: Sendable {
+    /// It is done, or will be.
+    case accepted
+    /// It is not done, for this reason.
     case rejected(String)
   }
 
@@ -84,34 +82,32 @@ actor ControlPlane {
   func run() async {
     for await message in inbox.messages {
       switch message {
-      case .end:
-        hasEnded = true
-        return
-      case .happened(let input): await take(input)
-      case .request(let pending, let worker): await serve(pending, from: worker)
+      case .end: hasEnded = true
+      case .happened(let input, asked: let asked):
+        let verdict = hasEnded ? .rejected("the cluster ends") : await take(input)
+        asked?.resume(returning: verdict)
+      // It may take as long as a job: others go on meanwhile.
+      case .request(let pending, let worker): Task { await serve(pending, from: worker) }
       }
       wakeAtDeadline()
     }
+    for waiter in waiters.values { waiter.resume(returning: .failed("the cluster ends")) }
+    waiters = [:]
   }
 
-  /// Tells the state machine something, and does what it says, until it says nothing more. What it answers at once.
-  @discardableResult
-  func take(_ input: Rebalancer.Input) async -> Verdict? {
-    verdict = nil
-    inputs.append(input)
-    while !inputs.isEmpty {
-      for action in rebalancer.handle(inputs.removeFirst(), now: now) { await perform(action) }
+  /// Tells the state machine something, and does what it says. What it says at once to what was asked for.
+  private func take(_ input: Rebalancer.Input) async -> Verdict {
+    var verdict = Verdict.accepted
+    for action in rebalancer.handle(input, now: now) {
+      if case .rejected(let reason) = action { verdict = .rejected(reason) }
+      await perform(action)
     }
     return verdict
   }
 
-  /// What has come of an action is heard when the actions beside it are done.
-  func hear(_ input: Rebalancer.Input) { inputs.append(input) }
-
   private func perform(_ action: Rebalancer.Action) async {
     switch action {
-    case .accepted(let jobs): verdict = .accepted(jobs)
-    case .rejected(let reason): verdict = .rejected(reason)
+    case .accepted, .rejected: break
     case .openShard(let shard, takesOver: let former):
       await open(shard, takingOver: former != nil)
     case .retireShard(let id):
@@ -127,7 +123,7 @@ actor ControlPlane {
       process.log.notice(
         event.kind.rawValue,
         Dictionary(event.fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }))
-    case .finished(let job, let outcome): await finish(job, outcome)
+    case .finished(let job, let outcome): finish(job, outcome)
     }
   }
 
@@ -142,20 +138,20 @@ actor ControlPlane {
     var sockets: [(fileDescriptor: Int32, address: String)] = []
     if !takingOver && !settings.bind.isEmpty {
       guard let port = UInt16(exactly: base + number) else {
-        return hear(.shardNotOpened(shard.id, reason: "no port is left for shard \(number)"))
+        return inbox.post(.shardNotOpened(shard.id, reason: "no port is left for shard \(number)"))
       }
       do throws(StartFailure) { sockets = try Listeners.open(port: port, settings) } catch {
-        return hear(.shardNotOpened(shard.id, reason: error.description))
+        return inbox.post(.shardNotOpened(shard.id, reason: error.description))
       }
     }
     let info = LocalShardInfo(id: shard.id, nodeID: shard.nodeID)
     let descriptors = sockets.map(\.fileDescriptor)
     guard await workers[home.worker].open(info, at: Int(home.local), listening: descriptors) else {
       for descriptor in descriptors { SocketName.refuse(descriptor, "") }
-      return hear(.shardNotOpened(shard.id, reason: "its worker has ended"))
+      return inbox.post(.shardNotOpened(shard.id, reason: "its worker has ended"))
     }
     directory.add(number)
-    hear(.shardOpened(shard.id))
+    inbox.post(.shardOpened(shard.id))
   }
 
   private func close(_ id: ShardID) async {
@@ -163,10 +159,9 @@ actor ControlPlane {
     await workers[home.worker].close(shardAt: Int(home.local))
   }
 
-  /// What new shards are called and where they are reached.
-  var newShards: Rebalancer.NewShards {
-    var names: [NodeID] = []
-    while names.count < Rebalancer.maxShardCount { names.append(Self.newName()) }
+  /// What shards that a cluster of so many needs are called, and where they are reached.
+  func newShards(_ count: Int) -> Rebalancer.NewShards {
+    let names = (0..<rebalancer.newShardCount(for: count)).map { _ in Self.newName() }
     let (base, settings) = (base, settings)
     return Rebalancer.NewShards(nodeIDs: names) { number in
       try? TopologyStore.address(of: Int(number), port: base + Int(number), settings)

@@ -7,8 +7,8 @@ final class ControlPlaneInbox: Sendable {
   enum Message: Sendable {
     /// A client of that worker asks for something.
     case request(PendingClusterRequest, worker: Int)
-    /// Something has happened that its state machine must know.
-    case happened(Rebalancer.Input)
+    /// Something has happened, or is asked for, that its state machine must know; who asks hears what it says at once.
+    case happened(Rebalancer.Input, asked: CheckedContinuation<ControlPlane.Verdict, Never>?)
     /// The cluster ends.
     case end
   }
@@ -27,7 +27,16 @@ final class ControlPlaneInbox: Sendable {
   }
 
   /// Something has happened.
-  func post(_ input: Rebalancer.Input) { continuation.yield(.happened(input)) }
+  func post(_ input: Rebalancer.Input) { continuation.yield(.happened(input, asked: nil)) }
+
+  /// Something is asked for: what is said to it at once.
+  func ask(_ input: Rebalancer.Input) async -> ControlPlane.Verdict {
+    await withCheckedContinuation { asked in
+      if case .terminated = continuation.yield(.happened(input, asked: asked)) {
+        asked.resume(returning: .rejected("the cluster ends"))
+      }
+    }
+  }
 
   /// Nothing is taken any more.
   func end() {

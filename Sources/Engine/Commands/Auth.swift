@@ -127,6 +127,15 @@ extension Engine {
         default: i += 1
         }
       }
+    case .migrate:
+      for i in min(6, call.count)..<call.count {
+        switch Word(call[i]) {
+        case "KEYS": return secrets
+        case "AUTH": secrets.insert(i + 1)
+        case "AUTH2": secrets.formUnion([i + 1, i + 2])
+        default: break
+        }
+      }
     case .configSet:
       for i in stride(from: 3, to: call.count, by: 2)
       where Setting.isSecret(text(of: call[i - 1])) {

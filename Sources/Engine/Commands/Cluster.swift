@@ -6,7 +6,7 @@ internal import Storage
 
 extension Engine {
   /// The shard that answers as `myself`: the session's; at the configuration endpoint the first of the map.
-  private var myself: ShardID {
+  var myself: ShardID {
     let shard = sessions[current].shard
     guard shard >= 0, let local = shards[Int(shard)] else { return map.shards[0].id }
     return local.id
@@ -31,10 +31,26 @@ extension Engine {
   /// CLUSTER NODES.
   mutating func clusterNodes(_ call: Call) -> Effect {
     refreshMap()
-    for piece in map.nodesReply(from: myself, resp3: isVersion3) {
+    let open = shownOpenSlots(of: sessions[current].shard)
+    for piece in map.nodesReply(from: myself, resp3: isVersion3, openSlots: open) {
       reply.append(bytes: Array(piece))
     }
     return .none
+  }
+
+  /// The slots that a shard has open, as the `myself` line shows them: by slot, as Redis does.
+  private func shownOpenSlots(of shard: Int32) -> [Sharding.OpenSlot] {
+    if openSlots.isEmpty { return [] }
+    let own = openSlots.filter { $0.shard == shard }.sorted { $0.slot < $1.slot }
+    return own.compactMap { open in
+      let slot = HashSlot(UInt16(open.slot))
+      switch open.state {
+      case .migrating(let target):
+        return map.index(of: target).map { .migrating(slot, to: map.shards[$0].nodeID) }
+      case .importingByPresence: return open.source.map { .importing(slot, from: $0) }
+      default: return nil
+      }
+    }
   }
 
   /// CLUSTER INFO.
@@ -73,8 +89,8 @@ extension Engine {
   mutating func clusterCountKeysInSlot(_ call: Call) -> Effect {
     guard call[2].integer() != nil else { return notAnInteger() }
     guard let slot = slot(call[2]) else { return failing("ERR Invalid slot") }
-    let isHeld = keyspace.owner(of: slot) == sessions[current].shard
-    reply.integer(isHeld ? Int64(keyspace.keyCount(of: slot)) : 0)
+    let table = table(of: slot, at: sessions[current].shard)
+    reply.integer(table.map { Int64(keyspace.keyCount(of: $0)) } ?? 0)
     return .none
   }
 
@@ -84,7 +100,7 @@ extension Engine {
     guard let slot = slot(call[2]), count >= 0 else {
       return failing("ERR Invalid slot or number of keys")
     }
-    guard keyspace.owner(of: slot) == sessions[current].shard else {
+    guard let slot = table(of: slot, at: sessions[current].shard) else {
       reply.arrayHeader(0)
       return .none
     }
@@ -109,15 +125,34 @@ extension Engine {
     help(
       "CLUSTER",
       [
+        "ADDSLOTS <slot> [<slot> ...]", "    Assign slots to current node.",
+        "ADDSLOTSRANGE <start slot> <end slot> [<start slot> <end slot> ...]",
+        "    Assign slots which are between <start-slot> and <end-slot> to current node.",
+        "BUMPEPOCH", "    Advance the cluster config epoch.",
+        "COUNT-FAILURE-REPORTS <node-id>",
+        "    Return number of failure reports for <node-id>.",
         "COUNTKEYSINSLOT <slot>", "    Return the number of keys in <slot>.",
+        "DELSLOTS <slot> [<slot> ...]", "    Delete slots information from current node.",
+        "DELSLOTSRANGE <start slot> <end slot> [<start slot> <end slot> ...]",
+        "    Delete slots information which are between <start-slot> and <end-slot> from current node.",
+        "FLUSHSLOT <slot> [ASYNC|SYNC]", "    Remove all keys of current node in <slot>.",
+        "FLUSHSLOTS", "    Delete current node own slots information.",
         "GETKEYSINSLOT <slot> <count>",
         "    Return key names stored by current node in a slot.",
         "INFO", "    Return information about the cluster.",
         "KEYSLOT <key>", "    Return the hash slot for <key>.",
+        "LINKS",
+        "    Return information about all network links between this node and its peers.",
+        "    Output format is an array where each array element is a map containing attributes of a link",
         "MYID", "    Return the node id.",
         "MYSHARDID", "    Return the node's shard id.",
         "NODES", "    Return cluster configuration seen by node. Output format:",
         "    <id> <ip:port@bus-port[,hostname]> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
+        "REPLICAS <node-id>", "    Return <node-id> replicas.",
+        "SAVECONFIG", "    Force saving cluster configuration on disk.",
+        "SET-CONFIG-EPOCH <epoch>", "    Set config epoch of current node.",
+        "SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)",
+        "    Set slot state.",
         "SLOTS", "    Return information about slots range mappings. Each range is made of:",
         "    start, end, master and replicas IP addresses, ports and ids",
         "SHARDS",

@@ -24,7 +24,8 @@ extension Engine {
     return .none
   }
 
-  private static func payload(
+  /// A value as DUMP gives it.
+  static func payload(
     of entry: EntryRef, in keyspace: borrowing Keyspace, _ compressor: inout LZFCompressor
   ) -> [UInt8] {
     if keyspace.encoding(of: entry) == .integer {

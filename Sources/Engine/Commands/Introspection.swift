@@ -73,10 +73,16 @@ extension Engine {
     reply.bulk("begin_search")
     reply.mapHeader(2, version)
     reply.bulk("type")
-    reply.bulk("index")
+    reply.bulk(keys.keyword == nil ? "index" : "keyword")
     reply.bulk("spec")
-    reply.mapHeader(1, version)
-    reply.bulk("index")
+    reply.mapHeader(keys.keyword == nil ? 1 : 2, version)
+    if let keyword = keys.keyword {
+      reply.bulk("keyword")
+      reply.bulk(text: keyword)
+      reply.bulk("startfrom")
+    } else {
+      reply.bulk("index")
+    }
     reply.integer(Int64(keys.first))
     reply.bulk("find_keys")
     reply.mapHeader(2, version)
@@ -171,7 +177,7 @@ extension Engine {
       id = subcommand
     }
     let known = hot[Int(id.rawValue)]
-    if known.firstKey == 0 {
+    if known.firstKey == 0, id != .migrate {
       fail("ERR The command has no key arguments")
       return nil
     }
@@ -180,6 +186,14 @@ extension Engine {
     guard arity >= 0 ? count == arity : count >= -arity else {
       fail("ERR Invalid number of arguments specified for command")
       return nil
+    }
+    if id == .migrate {
+      let places = Array(Self.migrateKeys(of: call.arguments.dropFirst(2)))
+      if places.isEmpty {
+        fail("ERR Invalid arguments specified for command")
+        return nil
+      }
+      return (id, places)
     }
     if known.lastKey == HotCommand.storedKey {
       let destination = Self.sortDestination(call.arguments.dropFirst(2))
@@ -202,7 +216,7 @@ extension Engine {
     case .sort where place != 1: return [.overwrite, .update]
     default:
       let all = CommandTable.all[Int(id.rawValue)].specifications
-      let own = all.last { Int($0.first) <= place && !$0.isUnknown }
+      let own = all.last { Int($0.first) <= place && !$0.isUnknown && $0.keyword == nil }
       return own?.use ?? []
     }
   }

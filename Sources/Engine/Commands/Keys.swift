@@ -114,6 +114,7 @@ extension Engine {
     where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
       keyspace.clear(slot)
     }
+    if !openSlots.isEmpty { flushOpenTables(of: shard) }
     reply.ok()
     return .verbatim
   }

@@ -14,13 +14,17 @@ struct Pause {
   var until: Int64
 }
 
-/// A request that waits for the end of a pause.
+/// A request that waits for the end of a pause, or until a key of it has arrived elsewhere.
 final class Postponed {
   let client: ClientID
   /// The client's id: its place may have another one by then.
   let clientNumber: UInt64
   /// The request, alone.
   var queue = CommandQueue()
+  /// What it waits for, if it is a flight.
+  var flight: UInt64? = nil
+  /// ASKING was sent before it.
+  var isAsking = false
 
   init(client: ClientID, clientNumber: UInt64) {
     self.client = client
@@ -91,9 +95,11 @@ extension Engine {
   }
 
   /// Keeps a request, whole, until the pause is over; nothing of its client runs before.
-  mutating func postpone(_ call: Call) {
+  mutating func postpone(_ call: Call, until flight: UInt64? = nil) {
     let postponed = Postponed(
       client: ClientID(index: current), clientNumber: sessions[current].id)
+    postponed.flight = flight
+    postponed.isAsking = call.slot >= 0 && wasAsking
     do throws(OutOfMemory) {
       try postponed.queue.append(call, large: large, isDeniedWithoutMemory: false)
     } catch { return abandon(current) }
@@ -120,7 +126,8 @@ extension Engine {
     for one in all {
       let index = one.client.index
       guard sessions.contains(index), sessions[index].id == one.clientNumber else { continue }
-      if paused.contains(sessions[index].shard) {
+      let isHeld = one.flight.map { flight in flights.contains { $0.number == flight } } ?? false
+      if isHeld || one.flight == nil && paused.contains(sessions[index].shard) {
         postponed.append(one)
         continue
       }

@@ -74,37 +74,47 @@ extension Engine {
     swap(&queue, &transaction.queue)
     isInTransaction = true
     reply.arrayHeader(queue.requests.count)
+    // All its keys are in one slot, which may be one that is being imported.
+    let table =
+      queue.slot < 0 ? -1 : self.table(of: queue.slot, at: sessions[current].shard) ?? queue.slot
     for i in queue.requests.indices {
-      if i % 16 == 0 { prefetch(queue, from: i) }
-      run(queue, i)
+      if i % 16 == 0 { prefetch(queue, from: i, in: table) }
+      run(queue, i, in: table)
     }
     isInTransaction = false
     // The array is no error, whatever is in it.
     hasFailed = false
     discard(current)
-    if !transaction.controls.isEmpty { hold(transaction) }
+    if !transaction.controls.isEmpty || !transaction.clusterRequests.isEmpty { hold(transaction) }
     return .none
   }
 
   /// Asks for what the next commands of a queue will need.
-  private func prefetch(_ queue: borrowing CommandQueue, from first: Int) {
+  private func prefetch(_ queue: borrowing CommandQueue, from first: Int, in table: Int) {
     let end = min(first + 16, queue.requests.count)
     for i in first..<end where queue.requests[i].slot >= 0 {
-      keyspace.prefetchBucket(Int(queue.requests[i].slot), queue.requests[i].hash)
+      keyspace.prefetchBucket(table, queue.requests[i].hash)
     }
     for i in first..<end where queue.requests[i].slot >= 0 {
-      keyspace.prefetchEntry(Int(queue.requests[i].slot), queue.requests[i].hash)
+      keyspace.prefetchEntry(table, queue.requests[i].hash)
     }
   }
 
   /// One command of a queue, from handler to statistics.
-  private mutating func run(_ queue: borrowing CommandQueue, _ index: Int) {
+  private mutating func run(_ queue: borrowing CommandQueue, _ index: Int, in table: Int) {
     let request = queue.requests[index]
     let call = Call(
-      queue.arguments(of: index), id: request.id, slot: Int(request.slot), hash: request.hash)
+      queue.arguments(of: index), id: request.id, slot: request.slot < 0 ? -1 : table,
+      hash: request.hash)
     if request.bulkCount > 0 { large = queue.large(of: index) }
+    runAdmitted(call, byteCount: Int(request.byteCount))
+    if request.bulkCount > 0 { large = [] }
+  }
+
+  /// A command off the way of ordinary ones, from handler to statistics: one of a queue, or one in an open table.
+  mutating func runAdmitted(_ call: Call, byteCount: Int) {
     let before = reply.queue.byteCount
-    let command = Int(request.id.rawValue)
+    let command = Int(call.id.rawValue)
     hasFailed = false
     let effect = dispatch(call)
     if listeners != 0 { log(call, effect) }
@@ -115,12 +125,11 @@ extension Engine {
     let spent = time &- lastNanoseconds
     lastNanoseconds = time
     statistics.commands[command].nanoseconds &+= spent
-    latencies.record(spent, row: request.id.rawValue | untrackedLatency)
+    latencies.record(spent, row: call.id.rawValue | untrackedLatency)
     if spent >= slowTime { note(call, spent) }
-    if request.bulkCount > 0 { large = [] }
     if call.slot >= 0 {
       keyspace.charge(
-        call.slot, cpu: spent, bytesIn: UInt64(UInt32(request.byteCount)),
+        call.slot, cpu: spent, bytesIn: UInt64(truncatingIfNeeded: byteCount),
         bytesOut: UInt64(truncatingIfNeeded: reply.queue.byteCount &- before))
     }
   }
@@ -137,6 +146,11 @@ extension Engine {
           client: ClientID(index: current), clientNumber: sessions[current].id, request: control))
     }
     transaction.controls = []
+    if !transaction.clusterRequests.isEmpty {
+      transaction.controlsUnderWay += 1
+      ask(transaction.clusterRequests, for: current)
+      transaction.clusterRequests = []
+    }
   }
 
   /// The session's transaction, a new one if it has none.

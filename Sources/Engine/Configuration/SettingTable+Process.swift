@@ -142,6 +142,8 @@ extension SettingTable {
     .accepted(
       "cluster-config-file", .text, .immutable, "nodes.conf",
       "the file is always nodes.conf in `dir`"),
+    .drives(
+      "cluster-drain-timeout", .integer(0...86400), .immutable, .number(\.clusterDrainTimeout)),
     .accepted("cluster-enabled", .only("yes"), .immutable, "yes", "Tern is a cluster"),
     .accepted(
       "cluster-link-sendbuf-limit", .memory(0...UInt64.max), "0",
