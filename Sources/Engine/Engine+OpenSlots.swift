@@ -78,7 +78,7 @@ extension Engine {
 
   /// The local index of a shard; nil if it is not on this worker.
   public func localIndex(of shard: ShardID) -> Int32? {
-    shards.firstIndex { $0.id == shard }.map(Int32.init)
+    shards.firstIndex { $0?.id == shard }.map(Int32.init)
   }
 
   /// Whether a slot is being moved key by key here, or keys of it are on their way to another server: it cannot be handed over whole.

@@ -10,7 +10,7 @@ extension CommandTable {
       "O(N) where N is the number of slots in the ranges", of: .cluster),
     Command(
       .clusterGetSlotMigrations, "cluster|getslotmigrations", 2, flags, [],
-      tips: ["nondeterministic_output"], view: .process, .cluster, since: "9.0.0",
+      view: .process, tips: ["nondeterministic_output"], .cluster, since: "9.0.0",
       "O(N) where N is the number of migrations that are remembered", of: .cluster),
     Command(
       .clusterCancelSlotMigrations, "cluster|cancelslotmigrations", 2, flags, [], .cluster,
@@ -26,8 +26,8 @@ extension CommandTable {
       .clusterRebalance, "cluster|rebalance", -2, flags, [], view: .process, .cluster,
       since: "9.0.0", "O(1): the work is done between commands", of: .cluster),
     Command(
-      .clusterEvents, "cluster|events", -2, flags, [], tips: ["nondeterministic_output"],
-      view: .process, .cluster, since: "9.0.0", "O(N) where N is the number of events",
+      .clusterEvents, "cluster|events", -2, flags, [], view: .process,
+      tips: ["nondeterministic_output"], .cluster, since: "9.0.0", "O(N) where N is the number of events",
       of: .cluster),
   ]
 }

@@ -60,7 +60,10 @@ extension ControlPlane {
     _ flip: Rebalancer.Flip, _ target: ShardID, _ map: ClusterMap
   ) async -> Rebalancer.FlipRefusal? {
     let home = home(of: target)
-    let isDone = await workers[home.worker].run { $0.own(flip.slots, by: target, map) }
+    let isDone = await workers[home.worker].run {
+      $0.own(flip.slots, by: target, map)
+      return true
+    }
     return isDone == nil ? .other("the target's worker has ended") : nil
   }
 

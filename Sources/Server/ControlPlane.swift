@@ -120,9 +120,8 @@ actor ControlPlane {
     case .publish(let map): board.publish(map)
     case .save(let topology): save(topology)
     case .event(let event):
-      process.log.notice(
-        event.kind.rawValue,
-        Dictionary(event.fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 }))
+      let fields = event.fields.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+      process.log.notice("\(event.kind.rawValue) \(fields)")
     case .finished(let job, let outcome): finish(job, outcome)
     }
   }

@@ -60,10 +60,11 @@ struct TopologyStore {
   /// What has happened so far; nothing if the file of it is missing or damaged, which is no reason not to start.
   func events(log: ServerLog) -> EventLog {
     guard let path, let bytes = Files.bytes(of: eventsPath(path)) else { return EventLog() }
-    do throws(EventsFileError) { return try EventsFile.decode(bytes) } catch {
-      log.warning("events of earlier runs cannot be read", ["why": "\(error)"])
+    guard let events = EventsFile.decode(bytes) else {
+      log.warning("the events of earlier runs cannot be read", ["path": eventsPath(path)])
       return EventLog()
     }
+    return events
   }
 
   private func eventsPath(_ path: String) -> String {

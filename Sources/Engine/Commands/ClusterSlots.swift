@@ -10,11 +10,11 @@ extension Engine {
   /// The session's shard, by its local index and its id; nil at the configuration endpoint, which has been answered.
   private mutating func ownShard() -> (local: Int32, id: ShardID)? {
     let local = sessions[current].shard
-    guard shards.indices.contains(Int(local)) else {
+    guard shards.indices.contains(Int(local)), let shard = shards[Int(local)] else {
       _ = refuseWholeKeyspace()
       return nil
     }
-    return (local, shards[Int(local)].id)
+    return (local, shard.id)
   }
 
   /// The slot that an argument names; nil if it is none, which has been answered.
@@ -65,7 +65,7 @@ extension Engine {
     guard let target = self.shard(named: node) else {
       return failing(bytes: unknownNode("ERR I don't know about node ", node))
     }
-    if target.id == shards[Int(shard)].id {
+    if target.id == shards[Int(shard)]?.id {
       // Nothing would ever leave, and whoever asks for an absent key would be sent back to where it came from.
       close(slot, of: shard)
     } else {
@@ -95,7 +95,7 @@ extension Engine {
     }
     let local = sessions[current].shard
     let isHere = keyspace.owner(of: slot) == local
-    let own = shards[Int(local)].id
+    let own = shards[Int(local)]?.id
     if isHere, target.id != own, keyspace.keyCount(of: slot) > 0 {
       return failing(
         text:

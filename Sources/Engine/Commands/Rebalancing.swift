@@ -12,7 +12,7 @@ extension Engine {
     }
     guard let count = call[3].integer(), count >= 1, count <= Int64(Rebalancer.maxShardCount)
     else {
-      return failing("ERR The number of shards has to lie in between 1 and \(Rebalancer.maxShardCount).")
+      return failing(text: "ERR The number of shards has to lie in between 1 and \(Rebalancer.maxShardCount).")
     }
     var mode = MigrationMode.handOver
     if call.count == 6 {
@@ -132,7 +132,7 @@ extension Engine {
         guard let range = slotRange(call, place) else { return .none }
         if let earlier = slots.first(where: { $0.overlaps(range) }) {
           return failing(
-            "ERR Slot range \(range.first.number)-\(range.last.number) overlaps with previous range \(earlier.first.number)-\(earlier.last.number)."
+            text: "ERR Slot range \(range.first.number)-\(range.last.number) overlaps with previous range \(earlier.first.number)-\(earlier.last.number)."
           )
         }
         slots.append(range)

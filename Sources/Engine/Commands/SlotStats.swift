@@ -46,7 +46,7 @@ extension Engine {
       first >= 0, last >= 0, first < HashSlot.count, last < HashSlot.count
     else { return failing("ERR Invalid or out of range slot") }
     if first > last {
-      return failing("ERR Start slot number \(first) is greater than end slot number \(last)")
+      return failing(text: "ERR Start slot number \(first) is greater than end slot number \(last)")
     }
     reply(slotFigures(Int(first)...Int(last)))
     return .none
