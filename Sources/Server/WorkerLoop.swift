@@ -30,6 +30,7 @@ struct WorkerLoop: ~Copyable {
   private let listeners: [(fileDescriptor: Int32, shard: Int?)]
   private let sequencer: Sequencer
   private let process: ProcessState
+  private let migrator: Migrator
   private let index: Int
   /// Unix microseconds of this turn.
   private var now: Int64 = 0
@@ -62,6 +63,7 @@ struct WorkerLoop: ~Copyable {
     listeners = options.listeners
     sequencer = options.sequencer
     process = options.process
+    migrator = Migrator(options.engine.mailbox, reactor.wakeUp)
     sequencer.add(options.engine.mailbox, reactor.wakeUp)
     process.began(reactor.backend)
     for (place, listener) in listeners.enumerated() {
@@ -290,6 +292,7 @@ struct WorkerLoop: ~Copyable {
     engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
     for line in engine.takeLogLines() { process.log.notice(line) }
     engine.tick()
+    migrator.closeIdle()
     closeOverdue()
   }
 
@@ -323,9 +326,20 @@ struct WorkerLoop: ~Copyable {
       }
       sequencer.acknowledge(applied.number)
     }
+    for migration in engine.takeMigrations() { migrator.submit(migration) }
+    refuse(engine.takeClusterRequests())
     waitingControls += engine.takeControlRequests()
     while let first = waitingControls.first, sequencer.submit(first, from: index) {
       waitingControls.removeFirst()
+    }
+  }
+
+  /// Nobody decides over the map yet.
+  private func refuse(_ requests: [PendingClusterRequest]) {
+    for var pending in requests {
+      pending.outcome = .refused("ERR The owner of a slot cannot be changed")
+      _ = engine.mailbox.send(.clusterChanged(pending))
+      reactor.wakeUp.wake()
     }
   }
 
