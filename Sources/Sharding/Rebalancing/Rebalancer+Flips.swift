@@ -144,7 +144,8 @@ extension Rebalancer {
     active[index].record.slotsTotal -= slots.slotCount - ranges.slotCount
     guard !ranges.isEmpty else {
       // Somebody else may have done it first; that is as well.
-      let isDone = slots.slots.allSatisfy { topology.owners[$0] == target.flatMap { map.index(of: $0) } }
+      let new = target.flatMap { map.index(of: $0) }
+      let isDone = slots.slots.allSatisfy { topology.owners[$0] == new }
       if active[index].isManual, !isDone {
         end(index, .failed("The slot has another owner now"), now)
       }
