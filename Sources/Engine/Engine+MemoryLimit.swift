@@ -140,7 +140,7 @@ extension Engine {
   /// Removes a key for want of memory: an effect like any other (DESIGN §6).
   private mutating func evict(_ slot: Int, _ entry: EntryRef) {
     ledger[Self.page(ofShard: keyspace.owner(of: slot))].evictedKeys &+= 1
-    if listeners != 0 { touchExpired(slot, entry) }
+    if listeners != 0 { touchRemoved(slot, entry, evicted: true) }
     keyspace.remove(slot, entry)
   }
 

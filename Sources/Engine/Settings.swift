@@ -58,6 +58,8 @@ public struct Settings: Sendable, Equatable {
   public var latencyTracking = true
   /// The percentiles of it that INFO latencystats shows.
   public var latencyPercentileText = "50 99 99.9"
+  /// Which events of keys are told to those who listen.
+  public var keyspaceEvents: KeyspaceEvents = []
   /// What the log says, and the file that it goes to; empty = standard output.
   public var logLevel = LogLevel.notice
   public var logFile = ""

@@ -133,7 +133,7 @@ extension Engine {
   }
 
   /// The arguments of a command that a specification says are keys.
-  private func places(of keys: KeySpecification, in call: Call) -> StrideThrough<Int> {
+  func places(of keys: KeySpecification, in call: Call) -> StrideThrough<Int> {
     if keys.isUnknown {
       // The only one that is written is SORT's STORE.
       let destination = Self.sortDestination(call.arguments)
@@ -143,8 +143,9 @@ extension Engine {
     return stride(from: Int(keys.first), through: last, by: Int(keys.step))
   }
 
-  /// An entry that has expired is about to be removed.
-  mutating func touchExpired(_ slot: Int, _ entry: EntryRef) {
+  /// An entry is about to be removed because it has expired, or for want of memory: an effect like any other (DESIGN §6).
+  mutating func touchRemoved(_ slot: Int, _ entry: EntryRef, evicted: Bool = false) {
+    recordRemoval(slot, entry, evicted: evicted)
     if watches.count == 0 { return }
     let key = Self.bytes(of: keyspace.key(of: entry))
     touch(slot, KeyHash(key.rawBytes, seed: hashSeed), key.rawBytes)
