@@ -48,7 +48,7 @@ struct Session: ~Copyable {
   var name: String? = nil
   var libraryName: String? = nil
   var libraryVersion: String? = nil
-  /// CLIENT NO-EVICT: shown, and without effect while no client is ever evicted.
+  /// CLIENT NO-EVICT: it is not closed because of `maxmemory-clients`.
   var isSpared = false
   /// The peer's and our own address, `host:port`.
   let address: String

@@ -248,8 +248,7 @@ extension Engine {
 
   /// Too many arguments for a subcommand, in the words of Redis.
   mutating func subcommandSyntaxError(_ call: Call) -> Effect {
-    let name = CommandTable.all[Int(call.id.rawValue)].name
-    let container = (name.split(separator: "|").first ?? "").uppercased()
+    let container = lookup.shownName(of: call.id)
     return failing(
       bytes: Array("ERR unknown subcommand or wrong number of arguments for '".utf8)
         + Self.shown(call[1], 128) + Array("'. Try \(container) HELP.".utf8))

@@ -5,12 +5,12 @@ internal import Storage
 // INFO, with the sections, fields and order of redis-server 7.0.15. What concerns keys, connections and commands is the shard's own, as a
 // Redis Cluster node's would be (DESIGN §9), and adds up over the shards; at the configuration endpoint it is the sum. What only the
 // process can know (processor time, resident memory, the allocator) is the process's. Fields of things that Tern does not have are 0:
-// monitoring reads them. Our own begin with `tern_`.
+// monitoring reads them. Our own begin with `tern_`; our own section is the last.
 
 extension Engine {
   private static let sections = [
     "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules",
-    "commandstats", "errorstats", "latencystats", "housekeeping", "cluster", "keyspace",
+    "commandstats", "errorstats", "latencystats", "cluster", "keyspace", "housekeeping",
   ]
   /// Shown only when asked for.
   private static let moreSections: Set<String> = ["commandstats", "latencystats", "housekeeping"]
