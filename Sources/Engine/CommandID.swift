@@ -27,4 +27,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
     latencyHistogram, latencyHelp
   case monitor
   case memory, memoryUsage, memoryStats, memoryDoctor, memoryPurge, memoryMallocStats, memoryHelp
+  case clientTracking, clientCaching
 }

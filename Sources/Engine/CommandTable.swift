@@ -8,6 +8,7 @@ public enum CommandTable {
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
     + documentingCommands + configurationCommands + protectionCommands + memoryCommands
+    + trackingCommands
 
   private static let stringCommands: [Command] = [
     Command(

@@ -150,6 +150,8 @@ public struct Engine: ~Copyable {
   var openSlots: [OpenSlot] = []
   /// Who watches which keys.
   var watches = Watches()
+  /// Who has read which keys, of those who want to be told of changes.
+  var tracking = Tracking()
   var listedClients: [ClientID] = []
   var controlRequests: [PendingControl] = []
   /// Completed while another client was being served.

@@ -50,6 +50,8 @@ struct Session: ~Copyable {
   var libraryVersion: String? = nil
   /// CLIENT NO-EVICT: it is not closed because of `maxmemory-clients`.
   var isSpared = false
+  /// How it is told of changes to keys; nil = not at all.
+  var tracking: TrackingState? = nil
   /// The peer's and our own address, `host:port`.
   let address: String
   let localAddress: String

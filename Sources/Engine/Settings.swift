@@ -60,6 +60,8 @@ public struct Settings: Sendable, Equatable {
   public var latencyPercentileText = "50 99 99.9"
   /// Which events of keys are told to those who listen.
   public var keyspaceEvents: KeyspaceEvents = []
+  /// Keys that are remembered for those who are told of changes; 0 = no limit.
+  public var trackingTableMaxKeys = 1_000_000
   /// What the log says, and the file that it goes to; empty = standard output.
   public var logLevel = LogLevel.notice
   public var logFile = ""

@@ -34,7 +34,7 @@ import Transcript
     talk.expect(
       """
       SET k v EX 10    => +OK
-      GET none         => $-1
+      GET none         => nil
       INCRBYFLOAT n 1.5 => "1.5"
       """)
     talk.shard.setTime(milliseconds: 1_010_000)
@@ -108,7 +108,7 @@ import Transcript
         SET k w   => +OK
         MULTI     => +OK
         SET k x   => +QUEUED
-        EXEC      => *-1
+        EXEC      => nil
         GET k     => "w"
         """)
     }

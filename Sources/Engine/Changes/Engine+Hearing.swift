@@ -70,6 +70,7 @@ extension Engine {
   /// Tells a command to the watchers of keys and to monitors (DESIGN §6).
   private mutating func log(_ call: Call, _ effect: Effect) {
     if effect != .none { touchKeys(of: call) }
+    if !tracking.trackers.isEmpty { track(call) }
     if !monitors.isEmpty { tellMonitors(call) }
   }
 

@@ -137,6 +137,8 @@ extension Engine {
     case .clientNoEvict: clientNoEvict(call)
     case .clientNoTouch: clientNoTouch(call)
     case .clientGetRedirection: clientGetRedirection(call)
+    case .clientTracking: clientTracking(call)
+    case .clientCaching: clientCaching(call)
     case .clientTrackingInfo: clientTrackingInfo(call)
     case .slowLogGet: slowLogGet(call)
     case .slowLogLength: slowLogLength(call)

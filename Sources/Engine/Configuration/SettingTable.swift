@@ -78,9 +78,7 @@ extension SettingTable {
     .drives("tcp-backlog", .integer(0...int32), .immutable, .number(\.tcpBacklog)),
     .drives("tcp-keepalive", .integer(0...int32), .number(\.tcpKeepaliveSeconds)),
     .drives("timeout", .integer(0...int32), .number(\.timeoutSeconds)),
-    .accepted(
-      "tracking-table-max-keys", .integer(0...Int.max), "1000000",
-      "there is no tracking yet"),
+    .drives("tracking-table-max-keys", .integer(0...Int.max), .number(\.trackingTableMaxKeys)),
     .accepted(
       "unixsocket", .text, .immutable, "",
       "there are no Unix sockets yet"),
