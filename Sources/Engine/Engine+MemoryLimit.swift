@@ -140,7 +140,7 @@ extension Engine {
   /// Removes a key for want of memory: an effect like any other (DESIGN §6).
   private mutating func evict(_ slot: Int, _ entry: EntryRef) {
     ledger[Self.page(ofShard: keyspace.owner(of: slot))].evictedKeys &+= 1
-    if listeners != 0 { touchExpired(slot, entry) }
+    if listeners != 0 { touchRemoved(slot, entry, evicted: true) }
     keyspace.remove(slot, entry)
   }
 
@@ -195,7 +195,7 @@ extension Engine {
     if let clientLimit { closeLargest(clientLimit) }
   }
 
-  /// Closes the largest clients until the rest keeps to the limit.
+  /// Closes the largest clients until all keep to the limit; those that are spared (CLIENT NO-EVICT) count, and stay.
   private mutating func closeLargest(_ limit: Int) {
     let shares = MemoryShares(
       own: memory.clientByteCount, others: memory.othersClientByteCount, limit: limit,
@@ -204,7 +204,9 @@ extension Engine {
     guard memory.clientByteCount > share else { return }
     var clients: [(byteCount: Int, index: Int32)] = []
     for index in 0..<sessions.indexLimit
-    where sessions.contains(index) && !sessions[index].wish.contains(.broken) {
+    where sessions.contains(index) && !sessions[index].wish.contains(.broken)
+      && !sessions[index].isSpared
+    {
       clients.append((byteCount(ofClient: index), index))
     }
     clients.sort { $0.byteCount > $1.byteCount }

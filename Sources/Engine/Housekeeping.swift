@@ -14,6 +14,7 @@ extension Engine {
     if !waiting.isEmpty { finishWaits() }
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
+    if !tracking.trackers.isEmpty { flushTracking() }
     for _ in SliceKind.allCases {
       let kind = nextSlice
       nextSlice = kind.next

@@ -79,7 +79,8 @@ extension Keyspace {
         }
         if made.count + home.count > made.capacity { return (made, position) }
         batch = made
-        // Taking one may rearrange the table: the home is looked at again for each.
+        // Taking one may rearrange an extension: the home is looked at again for each. Segments do not shrink meanwhile, so its
+        // bounds stay; they are freed with the last entry.
         while let first = home.first {
           let entry = first.entry
           detach(slot, first)
