@@ -44,6 +44,10 @@ extension Engine {
   /// Victims that one command evicts at most, and that a piece of a slice does.
   private static let victimsPerCommand = 64
   private static let victimsPerPiece = 16
+  /// Milliseconds for which the allocator keeps pages that nothing uses: short under a limit, because a flush leaves them in pieces so
+  /// large that jemalloc does not cut small ones from them again. What eviction frees is used again within microseconds.
+  private static let limitedPageTime = 500
+  private static let usualPageTime = 10_000
   /// Sessions that are looked at in one turn.
   private static let walkLimit: Int32 = 512
 
@@ -64,7 +68,12 @@ extension Engine {
 
   /// Takes over the settings of memory.
   mutating func applyMemorySettings() {
+    let wasLimited = isMemoryLimited
     isMemoryLimited = settings.maxMemory > 0
+    if isMemoryLimited != wasLimited {
+      Arena.keepUnusedPages(
+        milliseconds: isMemoryLimited ? Self.limitedPageTime : Self.usualPageTime)
+    }
     var rule = keyspace.frequencyRule
     rule.logFactor = settings.lfuLogFactor
     rule.decayMinutes = settings.lfuDecayTime

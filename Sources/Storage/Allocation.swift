@@ -209,6 +209,22 @@ public struct Arena: Sendable {
     _ = mallctl("background_thread", nil, nil, &isOn, MemoryLayout<Bool>.size)
   }
 
+  /// Unused pages of the calling thread's arenas go back to the system after so many milliseconds, as a curve from all to none of
+  /// them; by the allocator's own threads where `purgeInBackground` was called. Where the thread has no arena of its own, nothing changes.
+  public static func keepUnusedPages(milliseconds: Int) {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return }
+    let bound = number
+    guard made.withLock({ $0.all.contains(bound) }) else { return }
+    var time = milliseconds
+    // The arena that defragmentation may make.
+    _ = mallctl("arenas.dirty_decay_ms", nil, nil, &time, MemoryLayout<Int>.size)
+    for arena in pair(bound) {
+      _ = mallctl("arena.\(arena).dirty_decay_ms", nil, nil, &time, MemoryLayout<Int>.size)
+    }
+  }
+
   /// Gives all unused pages of the process back to the system, at once: milliseconds.
   public static func purgeAll() {
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)

@@ -23,13 +23,14 @@ struct BucketSums {
   func slot(at bucket: Int) -> Int {
     var place = 0
     var rest = bucket
-    var step = Keyspace.slotCount
+    var step = Keyspace.slotCount >> 1
     while step > 0 {
-      if place + step <= Keyspace.slotCount && sums[place + step] <= rest {
-        place += step
-        rest -= sums[place]
-      }
-      step >>= 1
+      // Which way it goes is chance: chosen without a branch.
+      let sum = sums[place &+ step]
+      let isBeyond = sum <= rest
+      place = isBeyond ? place &+ step : place
+      rest = isBeyond ? rest &- sum : rest
+      step &>>= 1
     }
     return place
   }
