@@ -140,7 +140,8 @@ struct KeyspaceState {
       to: KeyspaceState(
         hashing: Hashing(seed: seed),
         shards: next(Int(shardLimit) + 1, TableFigures.self),
-        sums: BucketSums(sums: next(slotCount + 1, Int.self)),
+        sums: BucketSums(
+          upper: next(BucketSums.upperCount, Int.self), counts: next(slotCount, UInt32.self)),
         expiring: next(slotCount / 64, UInt64.self),
         rebuild: RebuildSpace(entries: next(RebuildSpace.capacity, GatheredEntry.self))))
     precondition(part - block == byteCount)
@@ -155,7 +156,8 @@ struct KeyspaceState {
     tableCount * MemoryLayout<Table>.stride
       + partByteCount(1, KeyspaceState.self)
       + partByteCount(Int(shardLimit) + 1, TableFigures.self)
-      + partByteCount(slotCount + 1, Int.self)
+      + partByteCount(BucketSums.upperCount, Int.self)
+      + partByteCount(slotCount, UInt32.self)
       + partByteCount(slotCount / 64, UInt64.self)
       + partByteCount(RebuildSpace.capacity, GatheredEntry.self)
   }
