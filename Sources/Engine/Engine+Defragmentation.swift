@@ -21,7 +21,7 @@ struct DefragmentationState {
 
 extension Engine {
   /// Work units of a piece: below 50 µs.
-  private static let defragmentationUnits = 256
+  private static let defragmentationUnits = 128
   /// Milliseconds between looks at the allocator, and after a pass that found next to nothing.
   private static let lookInterval: Int64 = 1000
   private static let restInterval: Int64 = 30_000

@@ -41,8 +41,10 @@ struct MemoryState {
 }
 
 extension Engine {
-  /// Victims that one command evicts at most, and that a piece of a slice does.
+  /// Victims that one command evicts at most, the same far above the share (`isFarOver`: commands bring memory faster than slices take it),
+  /// and those of a piece of a slice. What rebuilding of segments they cause counts as well.
   private static let victimsPerCommand = 64
+  private static let victimsPerCommandFarOver = 256
   private static let victimsPerPiece = 16
   /// Milliseconds for which the allocator keeps pages that nothing uses: short under a limit, because a flush leaves them in pieces so
   /// large that jemalloc does not cut small ones from them again. What eviction frees is used again within microseconds.
@@ -126,7 +128,8 @@ extension Engine {
   mutating func hasRoom() -> Bool {
     if limitedByteCount <= memory.share { return true }
     memory.isPressed = true
-    return evict(atMost: Self.victimsPerCommand)
+    let isFarOver = limitedByteCount - memory.share > memory.share / 32
+    return evict(atMost: isFarOver ? Self.victimsPerCommandFarOver : Self.victimsPerCommand)
   }
 
   /// Evicts until the worker is within its share, or so many keys; false if nothing may go.
@@ -134,7 +137,12 @@ extension Engine {
     guard let rule = settings.maxMemoryPolicy.rule(samples: settings.maxMemorySamples) else {
       return false
     }
-    for _ in 0..<limit where limitedByteCount > memory.share {
+    var units = limit
+    let rebuilt = keyspace.rebuiltEntryCount
+    while limitedByteCount > memory.share,
+      units > (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
+    {
+      units -= 1
       switch keyspace.victim(rule, clock: accessClock, pool: &memory.pool, draw: &random) {
       case .found(let slot, let entry): evict(slot, entry)
       case .notYet: break

@@ -31,6 +31,7 @@ extension Engine {
     case .expiry: sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0
     case .eviction: hasEviction
     case .defragmentation: hasDefragmentation
+    case .tick: false
     }
   }
 
@@ -41,6 +42,7 @@ extension Engine {
     case .expiry: sweep(&meter)
     case .eviction: evictSlice(&meter)
     case .defragmentation: defragmentSlice(&meter)
+    case .tick: break
     }
     _ = meter.hasTime()
     upkeep.slices[kind.rawValue].add(meter.spent)
@@ -63,7 +65,9 @@ extension Engine {
       var units = Self.pieceWorkUnits
       while let (slot, entry) = keyspace.nextExpired(&expiryCursor, now: now, workUnits: &units) {
         count(forShard: keyspace.owner(of: slot))
+        let rebuilt = keyspace.rebuiltEntryCount
         expire(slot, entry)
+        units -= (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
         expired += 1
       }
       isAtEnd = units > 0
@@ -76,6 +80,11 @@ extension Engine {
 
   /// A few times a second: figures, the memory test.
   public mutating func tick() {
+    var meter = SliceMeter(processorClock)
+    defer {
+      _ = meter.hasTime()
+      upkeep.slices[SliceKind.tick.rawValue].add(meter.spent)
+    }
     sweepUnits = Self.sweepWorkUnits
     for shard in -1..<Int32(shards.count) {
       let byteCount = shard < 0 ? 0 : keyspace.byteCount(ofShard: shard)
