@@ -52,6 +52,12 @@ extension Engine {
       }
       return
     }
+    switch DefragmentationPass.prepare() {
+    case .underWay:
+      defragmentation.nextLook = now
+      return
+    case .impossible, .done: break
+    }
     defragmentation.pass = DefragmentationPass()
     defragmentation.counted = DefragmentationFigures()
     if defragmentation.pass == nil {

@@ -90,7 +90,7 @@ extension Engine {
   mutating func setAccessClock() {
     accessClock =
       settings.maxMemoryPolicy.countsUses
-      ? AccessClock.frequency(minutes: turnMicroseconds / 60_000_000)
+      ? AccessClock.frequency(seconds: turnMicroseconds / 1_000_000)
       : AccessClock.recency(seconds: turnMicroseconds / 1_000_000)
     touchClock = accessClock
   }

@@ -121,6 +121,9 @@ struct AllocatorQuestions: Sendable {
   private let questions: AllocatorQuestions
   private var isOutOfMemory = false
 
+  /// Makes what a pass of the calling thread needs, once; a pass cannot begin before it is done.
+  public static func prepare() -> SwitchPreparation { Arena.prepareSwitch() }
+
   /// Begins a pass: the calling thread allocates from now on from that of its arenas whose pages are filled better. Nil where
   /// it has none of its own, or the allocator cannot tell which blocks lie badly.
   public init?() {

@@ -83,7 +83,7 @@ public struct EvictionPool: Sendable {
     var seed: UInt64 = 0
   }
 
-  /// Sorted, the best last.
+  /// Sorted, the best last; of equal ones that which has waited for longest, in which time it was not used.
   private var candidates = InlineArray<16, Candidate>(repeating: Candidate())
   private(set) var count = 0
   /// Draws on their way, in a circle.
@@ -110,7 +110,7 @@ public struct EvictionPool: Sendable {
     if count < EvictionPool.capacity {
       place = count
       count += 1
-      while place > 0, candidates[place - 1].score > candidate.score {
+      while place > 0, candidates[place - 1].score >= candidate.score {
         candidates[place] = candidates[place - 1]
         place -= 1
       }
@@ -281,7 +281,7 @@ extension Keyspace {
     case .leastRecent: return UInt64(AccessClock.idleSeconds(entry.clock, at: clock))
     case .leastFrequent:
       let count = state.pointee.frequency.count(entry.clock, at: clock)
-      return UInt64(255 - count) << 16 | UInt64(FrequencyRule.minutes(from: entry.clock, to: clock))
+      return UInt64(255 - count) << 16 | UInt64(FrequencyRule.periods(from: entry.clock, to: clock))
     case .soonestExpiry:
       let expiry = entry.has(EntryShape.expiry) ? entry.expiry : .max
       return UInt64(Int64.max - max(0, expiry))
