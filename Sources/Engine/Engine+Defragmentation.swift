@@ -4,6 +4,8 @@ internal import Storage
 
 /// A worker's defragmentation.
 struct DefragmentationState {
+  /// A pass is worth it, and begins in one of the next ticks.
+  var isDue = false
   /// The pass that is under way.
   var pass: DefragmentationPass?
   /// What of the pass is in the statistics already.
@@ -33,8 +35,10 @@ extension Engine {
     defragmentation.spent = 0
     guard settings.activeDefrag else {
       if defragmentation.pass != nil { endDefragmentation() }
+      defragmentation.isDue = false
       return
     }
+    if defragmentation.isDue { return beginDefragmentation() }
     guard now >= defragmentation.nextLook || defragmentation.nextLook > now + Self.restInterval
     else { return }
     defragmentation.nextLook = now + Self.lookInterval
@@ -52,12 +56,14 @@ extension Engine {
       }
       return
     }
-    switch DefragmentationPass.prepare() {
-    case .underWay:
-      defragmentation.nextLook = now
-      return
-    case .impossible, .done: break
-    }
+    defragmentation.isDue = true
+  }
+
+  /// Begins the pass that a look has found worth it, in the ticks behind that look: each of its steps takes a good part of what a
+  /// slice may.
+  private mutating func beginDefragmentation() {
+    if DefragmentationPass.prepare() == .underWay { return }
+    defragmentation.isDue = false
     defragmentation.pass = DefragmentationPass()
     defragmentation.counted = DefragmentationFigures()
     if defragmentation.pass == nil {
