@@ -146,16 +146,14 @@ extension Engine {
     guard let rule = settings.maxMemoryPolicy.rule(samples: settings.maxMemorySamples) else {
       return false
     }
-    var units = limit
+    var looked = 0
     let rebuilt = keyspace.rebuiltEntryCount
-    while limitedByteCount > memory.share,
-      limitedByteCount > goal
-        || limit - units<
-          Self.victimsPerCommand,
-          units
-        >(keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
-    {
-      units -= 1
+    while limitedByteCount > memory.share {
+      let rebuilding =
+        (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
+      if looked + rebuilding >= limit { break }
+      if looked >= Self.victimsPerCommand && limitedByteCount <= goal { break }
+      looked += 1
       switch keyspace.victim(rule, clock: accessClock, pool: &memory.pool, draw: &random) {
       case .found(let slot, let entry): evict(slot, entry)
       case .notYet: break
