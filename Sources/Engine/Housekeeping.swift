@@ -68,7 +68,7 @@ extension Engine {
         count(forShard: keyspace.owner(of: slot))
         let rebuilt = keyspace.rebuiltEntryCount
         expire(slot, entry)
-        units -= (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
+        units -= 1 + (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
         expired += 1
       }
       isAtEnd = units > 0
