@@ -44,7 +44,7 @@ struct Upkeep {
 struct SliceMeter {
   /// What a slice may take (I6), and when it begins no further piece.
   static let bound: UInt64 = 250_000
-  static let limit: UInt64 = 120_000
+  static let limit: UInt64 = 100_000
   /// Pieces that a slice has at most: the bound where no clock tells the time.
   static let pieceLimit = 16
 
