@@ -130,6 +130,8 @@ public struct Engine: ~Copyable {
   var ledger: Ledger<Statistics>
   /// The sum of the pages at the last tick that made one.
   public internal(set) var totals: WorkerTotals
+  /// The next such sum, while it is being made.
+  var summing: FigureSum?
   /// What the sweep for expired keys has taken, in nanoseconds.
   var sweepNanoseconds: UInt64 = 0
   /// DEBUG SET-ACTIVE-EXPIRE: whether expired keys are looked for.
