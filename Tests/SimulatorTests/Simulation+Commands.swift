@@ -63,7 +63,10 @@ extension Simulation {
   mutating func resolve(_ connection: Int) -> Resolution {
     let request = connections[connection].requests[0]
     let shard = connections[connection].shard
-    guard shards[shard].id != nil else { return .reply(.closed) }
+    guard shards[shard].id != nil else {
+      endMulti(connection)
+      return .reply(.closed)
+    }
     switch request.command {
     case .topology: return .reply(.topology(map(at: shard)))
     case .multi:
@@ -189,6 +192,7 @@ extension Simulation {
     case .restore(let key, let value, let replaces):
       if read(key, shard) != 0, !replaces { return .busyKey }
       // The same value in another place is no write.
+      touched.append(key.slot)
       store(key, value, shard)
       return .values([])
     case .multi, .exec, .unwatch, .topology: return .values([])

@@ -16,8 +16,8 @@ struct ControlPlane {
   var waiting: [JobID: Int] = [:]
   /// `refusedFlipStaysInMap`: the flips that were refused.
   var refusedFlips: [Rebalancer.Flip] = []
-  /// The slot that was unassigned, while it is.
-  var unassigned: Int?
+  /// The slots whose tables were dropped and not made again.
+  var unassigned: Set<Int> = []
 
   /// The name of the next job.
   mutating func nextJob() -> JobID {

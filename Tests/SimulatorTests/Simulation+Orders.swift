@@ -110,6 +110,7 @@ extension Simulation {
     guard flip.source != nil else {
       for slot in slots {
         touched.append(slot)
+        control.unassigned.remove(slot)
         shards[source].stays[slot].table = SimulatedTable()
         shards[source].stays[slot].incoming = nil
       }
@@ -172,6 +173,8 @@ extension Simulation {
 
   /// Somebody has unassigned a slot, and with it its keys.
   private mutating func drop(_ slot: Int) {
+    touched.append(slot)
+    control.unassigned.insert(slot)
     for rank in 0..<SimulatedKey.count {
       isExcused[slot * SimulatedKey.count + rank] = true
     }

@@ -147,6 +147,7 @@ struct Simulation {
     let start = Simulation.start(shardCount: options.shardCount)
     board = start.map
     rebalancer = Rebalancer(topology: start, now: 0)
+    rebalancer.drainTimeout = 400_000
     workers = Array(repeating: SimulatedWorker(), count: options.workerCount)
     shards = (0..<Simulation.portCount).map { index in
       SimulatedShard(
@@ -253,10 +254,10 @@ extension Simulation {
   mutating func hit(_ probe: Probe) { probes[probe.rawValue] += 1 }
 
   /// Remembers that a check does not hold, if it is the first.
-  mutating func fail(_ check: SimulationCheck, _ text: @autoclosure () -> String) {
+  mutating func fail(_ check: SimulationCheck, _ text: String) {
     guard broken == nil else { return }
-    broken = (check, text())
-    trace("BROKEN \(check): \(text())")
+    broken = (check, text)
+    trace("BROKEN \(check): \(text)")
   }
 
   /// Says what happens, if anybody listens.
