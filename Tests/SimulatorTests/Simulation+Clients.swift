@@ -100,8 +100,12 @@ extension Simulation {
     send(operation, client * Simulation.portCount + shard, isAsking: isAsking)
   }
 
+  private mutating func drawSlot() -> Int {
+    numbers.below(numbers.chance(800) ? options.busySlotCount : Simulation.slots.count)
+  }
+
   private mutating func drawCommand() -> SimulatedCommand {
-    let slot = numbers.below(Simulation.slots.count)
+    let slot = drawSlot()
     func key(_ rank: Int) -> SimulatedKey { SimulatedKey(slot: slot, rank: rank) }
     nextValue += 2
     let plain = numbers.below(3)
@@ -212,7 +216,7 @@ extension Simulation {
   private mutating func stepTransactor(_ client: Int) {
     guard var transaction = clients[client].transaction else {
       guard !isHealing, numbers.chance(300) else { return }
-      let slot = numbers.below(Simulation.slots.count)
+      let slot = drawSlot()
       clients[client].transaction = Transaction(
         first: SimulatedKey(slot: slot, rank: numbers.below(3)),
         second: SimulatedKey(slot: slot, rank: numbers.below(3)),
@@ -272,7 +276,10 @@ extension Simulation {
     case .queued, .busyKey, .topology: break
     case .values:
       switch operations[operation].command {
-      case .get: transaction.hasRead = true
+      case .get:
+        transaction.hasRead = true
+        // Some think for a while.
+        if numbers.chance(500) { transaction.startsAt = now + numbers.below(900) }
       case .exec:
         for (key, value) in transaction.writes where key != transaction.second || value % 2 == 0 {
           history.write(key, value, transaction.invoked, now)

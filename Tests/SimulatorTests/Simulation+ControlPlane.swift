@@ -123,12 +123,12 @@ extension Simulation {
       hit(.bumpedEpoch)
       handle(.bumpEpoch(control.nextJob(), board.shards[numbers.below(board.shards.count)].id))
     case 2: handle(numbers.chance(300) ? .pause : .resume)
-    case 3 where options.hasResizes: askForResize()
-    case 4 where options.hasHandOvers && !isFull && numbers.chance(100): assign()
+    case 3...9 where options.hasResizes: askForResize()
+    case 10...11 where options.hasUnassigning: assign()
     case _ where options.hasCursorMoves && !isFull && numbers.chance(400):
-      move([numbers.below(Simulation.slots.count)], .incremental)
+      move([numbers.below(options.busySlotCount)], .incremental)
     case _ where options.hasHandOvers && !isFull:
-      let slots = Simulation.slots.indices.filter { _ in numbers.chance(400) }
+      let slots = (0..<options.busySlotCount).filter { _ in numbers.chance(500) }
       if !slots.isEmpty { move(slots, .handOver) }
     default: break
     }
@@ -146,7 +146,24 @@ extension Simulation {
         ], source: nil, mode: mode))
   }
 
+  /// Whether shards come or go.
+  var isResizing: Bool {
+    rebalancer.jobs.contains { job in
+      if case .resize = job.operation { !job.state.isEnded } else { false }
+    }
+  }
+
+  /// The rebalancer does not know what is open by hand: a shard that has been given keys that way
+  /// would leave with them. So nothing is opened while shards come or go, and none does while
+  /// anything is open.
+  private var isOpenByHand: Bool {
+    shards.contains { shard in
+      shard.stays.contains { ($0.outgoing?.way ?? $0.incoming?.way) == .presence }
+    }
+  }
+
   private mutating func askForResize() {
+    if isOpenByHand, mutation != .resizeWithOpenSlots { return }
     let count = 1 + numbers.below(Simulation.portCount)
     let names = (0..<Simulation.portCount).map { Simulation.name(100_000 + now * 10 + $0) }
     hit(.resized)
@@ -159,11 +176,11 @@ extension Simulation {
   }
 
   private mutating func assign() {
-    let slot = numbers.below(Simulation.slots.count)
+    let slot = numbers.below(options.busySlotCount)
     let range = SlotRange(Simulation.slots[slot], Simulation.slots[slot])
     if board.owner(of: Simulation.slots[slot]) == nil {
       handle(.assign(control.nextJob(), slots: [range], to: board.shards[0].id))
-    } else if numbers.chance(200) {
+    } else if numbers.chance(300) {
       handle(.assign(control.nextJob(), slots: [range], to: nil))
     }
   }

@@ -254,7 +254,7 @@ extension Simulation {
       let outgoing = shards[source].stays[slot].outgoing, outgoing.way == .cursor
     else { return }
     let first = outgoing.cursor
-    if !isHealing, first > 0, numbers.chance(120) {
+    if !isHealing, first > 0, numbers.chance(options.scarcity) {
       // No memory for the rest: everything comes back, behind what is on its way.
       touched.append(slot)
       shards[source].stays[slot].outgoing?.isCancelling = true

@@ -60,7 +60,7 @@ extension Simulation {
   }
 
   private mutating func reshard() {
-    let slot = numbers.below(Simulation.slots.count)
+    let slot = numbers.below(options.busySlotCount)
     guard let owner = board.owner(of: Simulation.slots[slot]) else { return }
     redisCLI.slot = slot
     redisCLI.source = Int(owner.number) - 1
@@ -154,7 +154,9 @@ extension Simulation {
     case .setImporting(let slot, let shard, let source):
       let stay = shards[shard].stays[slot]
       let isAgain = stay.incoming?.way == .presence && stay.incoming?.source == source
-      guard shards[shard].id != nil, stay.table == nil, stay.incoming == nil || isAgain else {
+      let isLate = isResizing && mutation != .resizeWithOpenSlots
+      guard shards[shard].id != nil, stay.table == nil, stay.incoming == nil || isAgain, !isLate
+      else {
         return reply(.error, ticket: ticket)
       }
       touched.append(slot)
@@ -163,7 +165,8 @@ extension Simulation {
     case .setMigrating(let slot, let shard, let target):
       let stay = shards[shard].stays[slot]
       let isAgain = stay.outgoing?.way == .presence && stay.outgoing?.target == target
-      guard stay.table != nil, stay.outgoing == nil || isAgain else {
+      let isLate = isResizing && mutation != .resizeWithOpenSlots
+      guard stay.table != nil, stay.outgoing == nil || isAgain, !isLate else {
         return reply(.error, ticket: ticket)
       }
       touched.append(slot)
@@ -188,15 +191,16 @@ extension Simulation {
     else { return reply(.error, ticket: ticket) }
     touched.append(slot)
     lastOpen[slot] = now
-    shards[shard].stays[slot].outgoing = nil
-    if let incoming = shards[shard].stays[slot].incoming {
-      // Redis keeps them where nobody finds them.
+    // What clients have created at the target by then is where nobody finds it, as with Redis.
+    for target in shards.indices where target == shard || shards[shard].stays[slot].table != nil {
+      guard let incoming = shards[target].stays[slot].incoming else { continue }
       for rank in 0..<SimulatedKey.count where incoming.table.values[rank] != 0 {
         hit(.presenceHole)
         isExcused[slot * SimulatedKey.count + rank] = true
       }
-      shards[shard].stays[slot].incoming = nil
     }
+    shards[shard].stays[slot].outgoing = nil
+    shards[shard].stays[slot].incoming = nil
     reply(.ok, ticket: ticket)
   }
 

@@ -41,7 +41,15 @@ struct SimulationOptions {
   var hasHandOvers = true
   var hasCursorMoves = true
   var hasPresenceMoves = true
-  var hasResizes = true
+  var hasResizes = false
+  /// Whether slots are unassigned now and then; their keys are not checked any more.
+  var hasUnassigning = false
+  /// The slots that are moved, and used most: the first so many.
+  var busySlotCount = 4
+  /// In how many of 1000 slices there is no memory for the rest of a slot.
+  var scarcity = 120
+  /// The longest delay, in steps.
+  var longDelay = 200
 }
 
 /// One worker: a thread with a mailbox.
@@ -135,14 +143,18 @@ struct Simulation {
     options.shardCount = 2 + numbers.below(3)
     options.workerCount = 1 + numbers.below(3)
     options.clientCount = 1 + numbers.below(3)
-    options.transactorCount = numbers.below(3)
+    options.transactorCount = numbers.below(4)
     options.delay = 1 + numbers.below(6)
-    options.slowness = numbers.chance(500) ? 10 : 60
+    options.slowness = numbers.chance(500) ? 10 : 90
     options.sleepiness = numbers.chance(500) ? 0 : 4
     options.hasHandOvers = numbers.chance(800)
     options.hasCursorMoves = numbers.chance(700)
     options.hasPresenceMoves = numbers.chance(500)
-    options.hasResizes = numbers.chance(150)
+    options.hasResizes = numbers.chance(200)
+    options.hasUnassigning = numbers.chance(150)
+    options.busySlotCount = 1 + numbers.below(Simulation.slots.count)
+    options.scarcity = numbers.chance(700) ? 120 : 450
+    options.longDelay = numbers.chance(500) ? 150 : 500
     self.options = options
     let start = Simulation.start(shardCount: options.shardCount)
     board = start.map
@@ -230,7 +242,7 @@ extension Simulation {
   /// When a message arrives that is sent now, behind what was sent before it.
   mutating func due(after last: Int) -> Int {
     let time =
-      numbers.chance(options.slowness) ? 20 + numbers.below(200) : 1 + numbers.below(options.delay)
+      numbers.chance(options.slowness) ? 20 + numbers.below(options.longDelay) : 1 + numbers.below(options.delay)
     return max(last, now + time)
   }
 

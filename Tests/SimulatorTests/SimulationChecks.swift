@@ -102,6 +102,8 @@ enum SimulationMutation: String, CaseIterable, Hashable, Sendable {
   case keysNotLocked
   /// `MIGRATE` deletes before the target has stored.
   case deleteBeforeRestore
+  /// Shards come and go while slots are open by hand.
+  case resizeWithOpenSlots
   /// `SETSLOT NODE` does not look whether the source has keys left.
   case nodeWithKeysLeft
   /// A command that waited is served without another verdict.
