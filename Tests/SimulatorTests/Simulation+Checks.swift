@@ -95,6 +95,19 @@ extension Simulation {
     }
   }
 
+  /// ASKING before MULTI covers all of it: what is refused behind it is not here.
+  mutating func checkMultiBehindAsking(_ connection: Int) {
+    guard connections[connection].multiIsAsking, let queue = connections[connection].queue else {
+      return
+    }
+    let command = connections[connection].requests[0].command
+    let keys = command.keys.isEmpty ? queue.flatMap(\.keys) : command.keys
+    guard !keys.isEmpty else { return }
+    if decide(keys, at: connections[connection].shard, isAsking: true) == .serve {
+      fail(.askToHolder, "\(command) behind ASKING and MULTI is refused, though \(keys) are here")
+    }
+  }
+
   // MARK: At the end
 
   /// Whether nobody waits for anything.

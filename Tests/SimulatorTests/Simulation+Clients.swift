@@ -11,7 +11,7 @@ struct SimulatedClient {
   /// The operations that it waits for.
   var outstanding: [Int] = []
   /// Operations to be sent again at a later time.
-  var retries: [(at: Int, operation: Int)] = []
+  var retries: [(at: Int, operation: Int, asked: Int?)] = []
   var transaction: Transaction?
 
   init(isTransactor: Bool) { self.isTransactor = isTransactor }
@@ -83,9 +83,10 @@ extension Simulation {
     if receive(by: client) { return }
     if clients[client].isTransactor { return stepTransactor(client) }
     if let first = clients[client].retries.firstIndex(where: { $0.at <= now }) {
-      let operation = clients[client].retries.remove(at: first).operation
+      let (_, operation, asked) = clients[client].retries.remove(at: first)
       let slot = operations[operation].command.keys[0].slot
-      return send(operation, client, to: clients[client].map[slot], isAsking: false)
+      return send(
+        operation, client, to: asked ?? clients[client].map[slot], isAsking: asked != nil)
     }
     if !isHealing, clients[client].outstanding.count < 4 {
       let command = drawCommand()
@@ -157,15 +158,20 @@ extension Simulation {
       if numbers.chance(300) { askTopology(client, at: shard, leastEpoch: epoch) }
       send(operation, client, to: target, isAsking: false)
     case .ask(_, let target):
-      send(operation, client, to: target, isAsking: true)
+      if numbers.chance(options.slowness) {
+        // A client that was stopped for a while follows an old ASK.
+        clients[client].retries.append((now + numbers.below(600), operation, target))
+      } else {
+        send(operation, client, to: target, isAsking: true)
+      }
     case .tryAgain, .clusterDown:
-      clients[client].retries.append((now + 5 + numbers.below(30), operation))
+      clients[client].retries.append((now + 5 + numbers.below(30), operation, nil))
     case .closed:
       hit(.closedPort)
       // Another shard tells.
       readMap(client, board)
       if case .topology = operations[operation].command { return finish(operation, [], client) }
-      clients[client].retries.append((now + 5, operation))
+      clients[client].retries.append((now + 5, operation, nil))
     case .topology(let map):
       if map.epoch.number < operations[operation].leastEpoch {
         fail(

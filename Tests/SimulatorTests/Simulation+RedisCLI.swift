@@ -121,7 +121,8 @@ extension Simulation {
         list()
       }
     case (.listing, .keys(let ranks)):
-      if ranks.isEmpty {
+      // Now and then he does not wait for all keys, and is refused.
+      if ranks.isEmpty || (!isHealing && numbers.chance(60)) {
         ask(.node, .setNode(slot: slot, at: redisCLI.target), at: redisCLI.target)
       } else {
         ask(
@@ -154,7 +155,7 @@ extension Simulation {
     case .setImporting(let slot, let shard, let source):
       let stay = shards[shard].stays[slot]
       let isAgain = stay.incoming?.way == .presence && stay.incoming?.source == source
-      let isLate = isResizing && mutation != .resizeWithOpenSlots
+      let isLate = (isResizing || !isInMap(shard)) && mutation != .resizeWithOpenSlots
       guard shards[shard].id != nil, stay.table == nil, stay.incoming == nil || isAgain, !isLate
       else {
         return reply(.error, ticket: ticket)
@@ -165,7 +166,7 @@ extension Simulation {
     case .setMigrating(let slot, let shard, let target):
       let stay = shards[shard].stays[slot]
       let isAgain = stay.outgoing?.way == .presence && stay.outgoing?.target == target
-      let isLate = isResizing && mutation != .resizeWithOpenSlots
+      let isLate = (isResizing || !isInMap(target)) && mutation != .resizeWithOpenSlots
       guard stay.table != nil, stay.outgoing == nil || isAgain, !isLate else {
         return reply(.error, ticket: ticket)
       }
@@ -183,6 +184,11 @@ extension Simulation {
     case .setStable(let slot, let shard): setStable(slot, shard, ticket: ticket)
     default: preconditionFailure("not the operator's")
     }
+  }
+
+  /// Whether the shard has not left; its port may still be open.
+  private func isInMap(_ shard: Int) -> Bool {
+    shards[shard].id.map { rebalancer.map.index(of: $0) != nil } ?? false
   }
 
   private mutating func setStable(_ slot: Int, _ shard: Int, ticket: Int) {

@@ -13,6 +13,11 @@ extension Simulation {
     case .refusing(let connection, let map, let hasLooked):
       refuse(connection, by: map, hasLooked: hasLooked, worker: index)
     case .releasing(let tables, let flip, let map, let isPushed, let isPublished):
+      // A thread may lose its processor anywhere, and here it matters.
+      if options.sleepiness > 0, isPushed, numbers.chance(60) {
+        workers[index].asleepUntil = now + numbers.below(400)
+        return
+      }
       release(
         tables, flip, map, isPushed: isPushed, isPublished: isPublished, worker: index)
     case .none:
@@ -101,17 +106,19 @@ extension Simulation {
       return
     }
     workers[index].activity = .none
-    // Nothing has happened to this shard since it looked.
-    guard case .refuse(let verdict, let slot) = resolve(connection) else {
-      preconditionFailure("a shard changed its mind in the middle of a turn")
+    // The same as before, unless the port was closed or `MIGRATE` has heard of its target.
+    switch resolve(connection) {
+    case .refuse(let verdict, let slot): sayNo(verdict, slot, connection, by: map)
+    case .reply(let reply): answer(reply, connection)
+    case .wait: connections[connection].requests[0].hasWaited = true
     }
-    sayNo(verdict, slot, connection, by: map)
   }
 
   private mutating func sayNo(
     _ verdict: Verdict, _ slot: Int, _ connection: Int, by map: ClusterMap
   ) {
     let request = connections[connection].requests[0]
+    checkMultiBehindAsking(connection)
     if case .exec = request.command {
       hit(.execMoved)
       endMulti(connection)

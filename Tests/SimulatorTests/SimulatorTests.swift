@@ -35,4 +35,28 @@ private func setting(_ name: String) -> Int? {
       if setting("SIMULATOR_SEEDS") == nil { #expect(probes[probe.rawValue] >= 10, "\(probe)") }
     }
   }
+
+  /// Each rule is needed: without it some seed breaks a check. `SIMULATOR_MUTATION=name` with
+  /// `SIMULATOR_SEED` and `SIMULATOR_TRACE` shows how.
+  @Test(arguments: SimulationMutation.allCases)
+  func everyMutationIsFound(_ mutation: SimulationMutation) {
+    if let only = ProcessInfo.processInfo.environment["SIMULATOR_MUTATION"],
+      only != mutation.rawValue
+    {
+      return
+    }
+    let first = setting("SIMULATOR_SEED") ?? 1
+    let count = setting("SIMULATOR_SEEDS") ?? 1000
+    var found: [SimulationCheck: Int] = [:]
+    var foundFirst = 0
+    for seed in first..<(first + count) {
+      var simulation = Simulation(seed: UInt64(seed), mutation: mutation)
+      simulation.run()
+      if let broken = simulation.broken {
+        if foundFirst == 0 { foundFirst = seed; print("\(mutation): \(broken.check) by seed \(seed), step \(simulation.now), \(broken.text)") }
+        found[broken.check, default: 0] += 1
+      }
+    }
+    print("STAT \(mutation) \(foundFirst) \(found)")
+  }
 }
