@@ -13,6 +13,7 @@ struct SimulatedClient {
   /// Operations to be sent again at a later time.
   var retries: [(at: Int, operation: Int, asked: Int?)] = []
   var transaction: Transaction?
+  var asleepUntil = 0
 
   init(isTransactor: Bool) { self.isTransactor = isTransactor }
 }
@@ -78,6 +79,11 @@ extension Simulation {
   mutating func stepClient(_ client: Int) {
     // Shards wait for replies, too.
     if numbers.chance(150), receive(by: clients.count + numbers.below(Simulation.portCount)) {
+      return
+    }
+    if clients[client].asleepUntil > now { return }
+    if numbers.chance(options.clientSleepiness) {
+      clients[client].asleepUntil = now + numbers.below(700)
       return
     }
     if receive(by: client) { return }
@@ -158,7 +164,7 @@ extension Simulation {
       if numbers.chance(300) { askTopology(client, at: shard, leastEpoch: epoch) }
       send(operation, client, to: target, isAsking: false)
     case .ask(_, let target):
-      if numbers.chance(options.slowness) {
+      if numbers.chance(4 * options.slowness) {
         // A client that was stopped for a while follows an old ASK.
         clients[client].retries.append((now + numbers.below(600), operation, target))
       } else {

@@ -27,7 +27,7 @@ struct RedisCLI {
   var askedAt = 0
   var replies: [(due: Int, ticket: Int, reply: OperatorReply)] = []
   /// Keys of `MIGRATE` that have been sent and not answered, by the ticket of the command.
-  var migrations: [Int: (slot: Int, source: Int, left: Int, isBusy: Bool)] = [:]
+  var migrations: [Int: (slot: Int, source: Int, left: Int, isBusy: Bool, hasFailed: Bool)] = [:]
 }
 
 extension Simulation {
@@ -223,7 +223,7 @@ extension Simulation {
     }
     // `NOKEY`.
     guard !present.isEmpty else { return reply(.ok, ticket: ticket) }
-    redisCLI.migrations[ticket] = (slot, shard, present.count, false)
+    redisCLI.migrations[ticket] = (slot, shard, present.count, false, false)
     let connection = (clients.count + shard) * Simulation.portCount + target
     for rank in present {
       let key = SimulatedKey(slot: slot, rank: rank)
@@ -252,13 +252,18 @@ extension Simulation {
     if case .values = reply {
       shards[shard].stays[key.slot].table?.values[key.rank] = 0
       dirtyWatchers(of: key.slot, rank: key.rank, at: shard)
-    } else {
+    } else if case .busyKey = reply {
       migration.isBusy = true
+    } else {
+      // The target does not import any more.
+      migration.hasFailed = true
     }
     migration.left -= 1
     redisCLI.migrations[ticket] = migration.left > 0 ? migration : nil
     if migration.left == 0 {
-      self.reply(migration.isBusy ? .busyKey : .ok, ticket: ticket)
+      let outcome: OperatorReply =
+        migration.hasFailed ? .error : migration.isBusy ? .busyKey : .ok
+      self.reply(outcome, ticket: ticket)
     }
   }
 }

@@ -35,6 +35,10 @@ struct SimulationOptions {
   var slowness = 10
   /// In how many of 1000 steps a worker falls asleep.
   var sleepiness = 4
+  /// In how many of 1000 steps of theirs clients do nothing more for a while.
+  var clientSleepiness = 1
+  /// How many steps the port of a shard that has left stays open.
+  var drainTime = 400
   /// How many steps there are before everything heals.
   var stepCount = 2200
   /// Which jobs are asked for.
@@ -155,11 +159,29 @@ struct Simulation {
     options.busySlotCount = 1 + numbers.below(Simulation.slots.count)
     options.scarcity = numbers.chance(700) ? 120 : 450
     options.longDelay = numbers.chance(500) ? 150 : 500
+    switch seed % 4 {
+    case 1:
+      // One slot to and fro along cursors, with little memory.
+      options.hasCursorMoves = true
+      options.hasPresenceMoves = false
+      options.busySlotCount = 1
+      options.shardCount = 2
+      options.scarcity = 500
+      options.clientSleepiness = 8
+    case 2:
+      // Shards come and go, and clients are asleep meanwhile.
+      options.hasResizes = true
+      options.hasPresenceMoves = false
+      options.hasCursorMoves = false
+      options.clientSleepiness = 8
+      options.drainTime = 60
+    default: break
+    }
     self.options = options
     let start = Simulation.start(shardCount: options.shardCount)
     board = start.map
     rebalancer = Rebalancer(topology: start, now: 0)
-    rebalancer.drainTimeout = 400_000
+    rebalancer.drainTimeout = Int64(options.drainTime) * 1000
     workers = Array(repeating: SimulatedWorker(), count: options.workerCount)
     shards = (0..<Simulation.portCount).map { index in
       SimulatedShard(
