@@ -148,7 +148,8 @@ extension Simulation {
       }
       let owner = board.owner(of: Simulation.slots[slot]).map { Int($0.number) - 1 }
       if owner != holder {
-        fail(.liveness, "slot \(slot) is at \(holder + 1), the map says \(owner.map { $0 + 1 } ?? 0)")
+        fail(
+          .liveness, "slot \(slot) is at \(holder + 1), the map says \(owner.map { $0 + 1 } ?? 0)")
       }
       for rank in 0..<SimulatedKey.count {
         let key = SimulatedKey(slot: slot, rank: rank)

@@ -164,7 +164,7 @@ extension Simulation {
       if numbers.chance(300) { askTopology(client, at: shard, leastEpoch: epoch) }
       send(operation, client, to: target, isAsking: false)
     case .ask(_, let target):
-      if numbers.chance(4 * options.slowness) {
+      if numbers.chance(options.askLag) {
         // A client that was stopped for a while follows an old ASK.
         clients[client].retries.append((now + numbers.below(600), operation, target))
       } else {

@@ -248,11 +248,11 @@ extension Simulation {
     guard let incoming = shards[shard].stays[keys[0].slot].incoming, incoming.way == .presence,
       !isRestore
     else { return }
-    let source = shards[incoming.source].stays[keys[0].slot]
+    let source = shards.first { $0.stays[keys[0].slot].table != nil }?.stays[keys[0].slot]
     for key in keys where incoming.table.values[key.rank] == 0 {
       let isProper =
-        source.outgoing?.way == .presence && source.outgoing?.target == shard
-        && source.table?.values[key.rank] == 0
+        source?.outgoing?.way == .presence && source?.outgoing?.target == shard
+        && source?.table?.values[key.rank] == 0
       if !isProper {
         hit(.presenceHole)
         isExcused[key.index] = true

@@ -11,7 +11,8 @@ extension Simulation {
   /// Sends an order to the worker of a shard.
   mutating func send(_ order: Order, to shard: Int, by link: Link, ticket: Int? = nil) {
     let index = worker(of: shard)
-    let time = due(after: workers[index].lastDue[link.rawValue])
+    let pause = link == .ownTurns ? numbers.below(options.slicePause) : 0
+    let time = due(after: workers[index].lastDue[link.rawValue]) + pause
     workers[index].lastDue[link.rawValue] = time
     workers[index].orders.append((time, order, ticket))
   }
@@ -249,7 +250,8 @@ extension Simulation {
   }
 
   private mutating func slice(_ flip: Rebalancer.Flip, worker index: Int) {
-    guard let source = flip.source.flatMap({ port(of: $0) }), let slot = slotIndexes(of: flip).first,
+    guard let source = flip.source.flatMap({ port(of: $0) }),
+      let slot = slotIndexes(of: flip).first,
       let table = shards[source].stays[slot].table,
       let outgoing = shards[source].stays[slot].outgoing, outgoing.way == .cursor
     else { return }
@@ -282,7 +284,8 @@ extension Simulation {
 
   /// Has the source's cursor go on.
   private mutating func cut(_ flip: Rebalancer.Flip, to end: Int) {
-    guard let source = flip.source.flatMap({ port(of: $0) }), let slot = slotIndexes(of: flip).first,
+    guard let source = flip.source.flatMap({ port(of: $0) }),
+      let slot = slotIndexes(of: flip).first,
       let outgoing = shards[source].stays[slot].outgoing
     else { return }
     touched.append(slot)

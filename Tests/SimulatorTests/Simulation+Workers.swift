@@ -219,7 +219,9 @@ extension Simulation {
       shards[target].stays[slot].incoming = nil
       if incoming != nil { lastOpen[slot] = now }
       if table.values[SimulatedKey.counter] > 0 { hit(.counterMoved) }
-      if table.values[SimulatedKey.deleted] == 0, versions[slot * SimulatedKey.count + SimulatedKey.deleted] > 0 {
+      if table.values[SimulatedKey.deleted] == 0,
+        versions[slot * SimulatedKey.count + SimulatedKey.deleted] > 0
+      {
         hit(.deletedKeyMoved)
       }
     }
@@ -232,7 +234,10 @@ extension Simulation {
   /// Whether what came key by key belongs to this flip. What another move left behind is replaced by
   /// the table that comes.
   private func isOwn(_ incoming: Incoming, _ flip: Rebalancer.Flip) -> Bool {
-    guard flip.source.flatMap({ port(of: $0) }) == incoming.source else { return false }
-    return incoming.way == .presence ? flip.mustBeEmpty : !flip.mustBeEmpty
+    switch incoming.way {
+    // Whatever node IMPORTING named: since then the slot may have moved, and gone on from there.
+    case .presence: flip.mustBeEmpty
+    case .cursor: flip.source.flatMap { port(of: $0) } == incoming.source
+    }
   }
 }

@@ -37,6 +37,10 @@ struct SimulationOptions {
   var sleepiness = 4
   /// In how many of 1000 steps of theirs clients do nothing more for a while.
   var clientSleepiness = 1
+  /// The longest pause between slices, in steps.
+  var slicePause = 1
+  /// In how many of 1000 cases a client is stopped between an ASK and ASKING.
+  var askLag = 40
   /// How many steps the port of a shard that has left stays open.
   var drainTime = 400
   /// How many steps there are before everything heals.
@@ -167,7 +171,9 @@ struct Simulation {
       options.busySlotCount = 1
       options.shardCount = 2
       options.scarcity = 500
-      options.clientSleepiness = 8
+      options.clientCount = 3
+      options.askLag = 300
+      options.slicePause = 60
     case 2:
       // Shards come and go, and clients are asleep meanwhile.
       options.hasResizes = true
@@ -264,7 +270,8 @@ extension Simulation {
   /// When a message arrives that is sent now, behind what was sent before it.
   mutating func due(after last: Int) -> Int {
     let time =
-      numbers.chance(options.slowness) ? 20 + numbers.below(options.longDelay) : 1 + numbers.below(options.delay)
+      numbers.chance(options.slowness)
+      ? 20 + numbers.below(options.longDelay) : 1 + numbers.below(options.delay)
     return max(last, now + time)
   }
 
@@ -280,7 +287,9 @@ extension Simulation {
   /// The indexes of those slots of a flip that have keys.
   func slotIndexes(of flip: Rebalancer.Flip) -> [Int] {
     Simulation.slots.indices.filter { index in
-      flip.slots.contains { $0.first <= Simulation.slots[index] && Simulation.slots[index] <= $0.last }
+      flip.slots.contains {
+        $0.first <= Simulation.slots[index] && Simulation.slots[index] <= $0.last
+      }
     }
   }
 

@@ -12,7 +12,7 @@ private func setting(_ name: String) -> Int? {
   /// `SIMULATOR_SEED=n SIMULATOR_SEEDS=1 SIMULATOR_TRACE=1` shows what happens in it.
   @Test func everySeedHolds() {
     let first = setting("SIMULATOR_SEED") ?? 1
-    let count = setting("SIMULATOR_SEEDS") ?? 60
+    let count = setting("SIMULATOR_SEEDS") ?? 200
     var probes = Array(repeating: 0, count: Probe.allCases.count)
     var operationCount = 0
     var stepCount = 0
@@ -36,27 +36,48 @@ private func setting(_ name: String) -> Int? {
     }
   }
 
-  /// Each rule is needed: without it some seed breaks a check. `SIMULATOR_MUTATION=name` with
-  /// `SIMULATOR_SEED` and `SIMULATOR_TRACE` shows how.
-  @Test(arguments: SimulationMutation.allCases)
-  func everyMutationIsFound(_ mutation: SimulationMutation) {
-    if let only = ProcessInfo.processInfo.environment["SIMULATOR_MUTATION"],
-      only != mutation.rawValue
-    {
+  /// Each rule is needed: without it the seed named here breaks a check named here, or, once seeds
+  /// mean something else, one of the first 1000 does. `SIMULATOR_MUTATION=name` tries one of them
+  /// on `SIMULATOR_SEEDS` many seeds from `SIMULATOR_SEED` on, and says how often which check finds
+  /// it.
+  @Test(arguments: knownMutations)
+  func everyMutationIsFound(_ known: KnownMutation) {
+    if let only = ProcessInfo.processInfo.environment["SIMULATOR_MUTATION"] {
+      if only == known.mutation.rawValue || only == "all" { count(known.mutation) }
       return
     }
-    let first = setting("SIMULATOR_SEED") ?? 1
-    let count = setting("SIMULATOR_SEEDS") ?? 1000
-    var found: [SimulationCheck: Int] = [:]
-    var foundFirst = 0
-    for seed in first..<(first + count) {
-      var simulation = Simulation(seed: UInt64(seed), mutation: mutation)
+    for seed in [known.seed] + Array(1...1000) {
+      var simulation = Simulation(seed: UInt64(seed), mutation: known.mutation)
       simulation.run()
-      if let broken = simulation.broken {
-        if foundFirst == 0 { foundFirst = seed; print("\(mutation): \(broken.check) by seed \(seed), step \(simulation.now), \(broken.text)") }
-        found[broken.check, default: 0] += 1
-      }
+      guard let broken = simulation.broken else { continue }
+      #expect(known.checks.contains(broken.check), "\(broken.check): \(broken.text)")
+      let isKnown = seed == known.seed
+      print(
+        "\(known.mutation): \(broken.check), seed \(seed)\(isKnown ? "" : " (new)"),",
+        "step \(simulation.now)")
+      return
     }
-    print("STAT \(mutation) \(foundFirst) \(found)")
+    Issue.record("\(known.mutation) is not found by 1000 seeds")
+  }
+
+  private func count(_ mutation: SimulationMutation) {
+    let first = setting("SIMULATOR_SEED") ?? 1
+    let seeds = first..<(first + (setting("SIMULATOR_SEEDS") ?? 1000))
+    var found: [SimulationCheck: (count: Int, first: Int)] = [:]
+    for seed in seeds {
+      var simulation = Simulation(seed: UInt64(seed), mutation: mutation)
+      simulation.isTraced = setting("SIMULATOR_TRACE") == 1
+      simulation.run()
+      guard let broken = simulation.broken else { continue }
+      found[broken.check, default: (0, seed)].count += 1
+    }
+    let text = found.sorted { $0.value.first < $1.value.first }
+      .map { "\($0.key) \($0.value.count) (first: seed \($0.value.first))" }
+    print("\(mutation): \(text.joined(separator: ", ")) of \(seeds.count) seeds")
+  }
+
+  /// The list is whole.
+  @Test func allMutationsAreTried() {
+    #expect(knownMutations.map(\.mutation) == SimulationMutation.allCases)
   }
 }
