@@ -12,7 +12,7 @@ private func setting(_ name: String) -> Int? {
   /// `SIMULATOR_SEED=n SIMULATOR_SEEDS=1 SIMULATOR_TRACE=1` shows what happens in it.
   @Test func everySeedHolds() {
     let first = setting("SIMULATOR_SEED") ?? 1
-    let count = setting("SIMULATOR_SEEDS") ?? 200
+    let count = setting("SIMULATOR_SEEDS") ?? 240
     var probes = Array(repeating: 0, count: Probe.allCases.count)
     var operationCount = 0
     var stepCount = 0
