@@ -54,6 +54,9 @@ let package = Package(
       name: "RESPTests", dependencies: ["RESP"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(name: "ShardingTests", dependencies: ["Sharding", "RESP"], swiftSettings: strict),
     .testTarget(
+      name: "SimulatorTests", dependencies: ["Sharding"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .testTarget(
       name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
     .testTarget(
       name: "EngineTests",
