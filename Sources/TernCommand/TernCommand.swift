@@ -16,5 +16,5 @@ struct TernCommand: AsyncParsableCommand {
         redis-cli -c -p 7001          talk to it
       """,
     version: ServerVersion.text,
-    subcommands: [Serve.self])
+    subcommands: [Serve.self, ClusterCommand.self])
 }

@@ -1,0 +1,98 @@
+internal import RESP
+internal import Reactor
+
+/// A connection to one port of a running cluster, in RESP3: one request, then its reply.
+struct ClusterClient: ~Copyable {
+  private let socket: ClientSocket
+  private let address: String
+  private var received: [UInt8] = []
+  private let parser = ReplyParser(maxByteCount: 64 << 20)
+
+  /// Connects and says hello. `patience`: milliseconds that connecting and every reply may take.
+  init(host: String, port: UInt16, password: String?, patience: Int32) throws(ClusterFailure) {
+    address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+    do throws(ReactorError) {
+      socket = try ClientSocket(host: host, port: port, patience: patience)
+    } catch {
+      throw .unreachable(
+        "cannot connect to \(address): \(error.reason) (--host and --port say where the cluster is)"
+      )
+    }
+    let hello = ["HELLO", "3"] + (password.map { ["AUTH", "default", $0] } ?? [])
+    do throws(ClusterFailure) { _ = try ask(hello) } catch .refused(let text) {
+      throw .unreachable("\(address) \(Self.greeting(text))")
+    }
+  }
+
+  /// What an error at the greeting means.
+  private static func greeting(_ text: String) -> String {
+    switch text.prefix(while: { $0 != " " }) {
+    case "NOAUTH": "asks for a password: --password, or the environment variable TERN_PASSWORD"
+    case "WRONGPASS": "refuses the password"
+    default: "refuses the connection: \(text)"
+    }
+  }
+
+  /// The reply to a request. An error reply is thrown as `refused`, without its `ERR`.
+  mutating func ask(_ words: [String]) throws(ClusterFailure) -> Reply {
+    do throws(ReactorError) { try socket.send(Self.request(words)) } catch {
+      throw .unreachable("\(address): \(error.reason)")
+    }
+    while true {
+      if let reply = try takeReply() {
+        if case .error = reply {
+          let text = reply.text ?? ""
+          throw .refused(text.hasPrefix("ERR ") ? String(text.dropFirst(4)) : text)
+        }
+        return reply
+      }
+      try receive()
+    }
+  }
+
+  private mutating func receive() throws(ClusterFailure) {
+    let isOpen: Bool
+    do throws(ReactorError) { isOpen = try socket.receive(into: &received) } catch {
+      throw .unreachable("\(address) does not answer: \(error.reason)")
+    }
+    if !isOpen { throw .unreachable("\(address) has closed the connection") }
+  }
+
+  /// The next whole reply of what was received. Pushes, which nothing asked for, are passed over.
+  private mutating func takeReply() throws(ClusterFailure) -> Reply? {
+    while !received.isEmpty {
+      do throws(ReplyParser.Failure) {
+        guard let (reply, byteCount) = try parser.parse(received) else { return nil }
+        received.removeFirst(byteCount)
+        if case .push = reply { continue }
+        return reply
+      } catch { throw .unreachable("\(address) does not speak RESP: is it a Tern cluster's port?") }
+    }
+    return nil
+  }
+
+  /// The words as an array of bulk strings.
+  private static func request(_ words: [String]) -> [UInt8] {
+    var bytes = Array("*\(words.count)\r\n".utf8)
+    for word in words {
+      bytes += "$\(word.utf8.count)\r\n".utf8
+      bytes += word.utf8
+      bytes += "\r\n".utf8
+    }
+    return bytes
+  }
+}
+
+extension Reply {
+  /// The value of a map's field; nil if there is none, or if this is no map.
+  subscript(name: String) -> Reply? {
+    guard case .map(let pairs) = self else { return nil }
+    return pairs.first { $0.key.text == name }?.value
+  }
+
+  /// An integer, also one written as a text.
+  var integer: Int? {
+    if case .integer(let number) = self { return Int(clamping: number) }
+    return text.flatMap { Int($0) }
+  }
+}
