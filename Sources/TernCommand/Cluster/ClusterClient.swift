@@ -8,19 +8,34 @@ struct ClusterClient: ~Copyable {
   private var received: [UInt8] = []
   private let parser = ReplyParser(maxByteCount: 64 << 20)
 
+  private init(_ socket: consuming ClientSocket, _ address: String) {
+    self.socket = socket
+    self.address = address
+  }
+
   /// Connects and says hello. `patience`: milliseconds that connecting and every reply may take.
-  init(host: String, port: UInt16, password: String?, patience: Int32) throws(ClusterFailure) {
-    address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+  static func connect(
+    host: String, port: UInt16, password: String?, patience: Int32
+  ) throws(ClusterFailure) -> ClusterClient {
+    let address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+    var client = ClusterClient(try open(address, host, port, patience), address)
+    let hello = ["HELLO", "3"] + (password.map { ["AUTH", "default", $0] } ?? [])
+    do throws(ClusterFailure) { _ = try client.ask(hello) } catch {
+      guard case .refused(let text) = error else { throw error }
+      throw .unreachable("\(address) \(greeting(text))")
+    }
+    return client
+  }
+
+  private static func open(
+    _ address: String, _ host: String, _ port: UInt16, _ patience: Int32
+  ) throws(ClusterFailure) -> ClientSocket {
     do throws(ReactorError) {
-      socket = try ClientSocket(host: host, port: port, patience: patience)
+      return try ClientSocket(host: host, port: port, patience: patience)
     } catch {
       throw .unreachable(
         "cannot connect to \(address): \(error.reason) (--host and --port say where the cluster is)"
       )
-    }
-    let hello = ["HELLO", "3"] + (password.map { ["AUTH", "default", $0] } ?? [])
-    do throws(ClusterFailure) { _ = try ask(hello) } catch .refused(let text) {
-      throw .unreachable("\(address) \(Self.greeting(text))")
     }
   }
 

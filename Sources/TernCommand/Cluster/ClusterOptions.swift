@@ -31,7 +31,7 @@ struct ClusterOptions: ParsableArguments {
 
   /// A connection to another port of the same cluster.
   func connect(host: String, port: UInt16) throws(ClusterFailure) -> ClusterClient {
-    try ClusterClient(
+    try .connect(
       host: host, port: port, password: password ?? Environment.value(of: "TERN_PASSWORD"),
       patience: Int32(clamping: timeout * 1000))
   }

@@ -82,7 +82,8 @@ struct JobWatch {
         usleep(pause)
         pause = min(pause * 5 / 4 + 1, JobWatch.pauses.upperBound)
       }
-    } catch .unreachable(let text) {
+    } catch {
+      guard case .unreachable(let text) = error else { throw error }
       throw .unreachable("\(text); the job goes on without this tool, see 'tern cluster status'")
     }
   }
