@@ -38,8 +38,10 @@ extension ClusterStatus {
       ])
     }
     func sum(_ figure: (Shard) -> Int) -> Int { shards.reduce(0) { $0 + figure($1) } }
+    // One that gives its last slots away counts; one whose port only redirects does not.
+    let count = shards.count { $0.status != "deleting" || $0.slots > 0 }
     table.rows.append([
-      "all", "", Quantity.counted(shards.count, "shard"), "", Quantity.count(sum(\.slots)),
+      "all", "", Quantity.counted(count, "shard"), "", Quantity.count(sum(\.slots)),
       Quantity.count(sum(\.keys)), Quantity.bytes(sum(\.memory)),
       Quantity.count(sum(\.operations)),
     ])
