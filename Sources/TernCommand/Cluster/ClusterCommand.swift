@@ -6,7 +6,7 @@ struct ClusterCommand: ParsableCommand {
     commandName: "cluster",
     abstract: "Look at a running cluster, resize it, rebalance it.",
     discussion: """
-      Every command speaks to a port of the cluster (--port 7000 if not told); clients
+      Every command speaks to a port of the cluster (--port 7000 if not told); clients \
       keep working whatever is done. Jobs go on when this tool is ended.
 
       EXAMPLES

@@ -27,7 +27,7 @@ struct Pause: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have jobs wait, until 'tern cluster resume'.",
     discussion: """
-      The hand-over on its way is finished, no other begins. Jobs that are asked for
+      The hand-over on its way is finished, no other begins. Jobs that are asked for \
       meanwhile wait too.
 
       EXAMPLES

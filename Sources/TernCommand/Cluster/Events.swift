@@ -8,7 +8,7 @@ struct Events: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what has happened to the cluster: shards, migrations, changes by hand.",
     discussion: """
-      Times are in UTC. The server keeps the latest 256 events, over restarts too. With
+      Times are in UTC. The server keeps the latest 256 events, over restarts too. With \
       --follow --json each event is a line of its own.
 
       EXAMPLES

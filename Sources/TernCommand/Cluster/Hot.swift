@@ -7,7 +7,7 @@ struct Hot: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show the hottest slots of all shards.",
     discussion: """
-      Processor time, keys, memory and network bytes of each slot, since the server's
+      Processor time, keys, memory and network bytes of each slot, since the server's \
       start; the figures move along with a slot. Every shard's port is asked.
 
       EXAMPLES

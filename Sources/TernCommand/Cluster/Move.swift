@@ -7,7 +7,7 @@ struct Move: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Move slots to a shard.",
     discussion: """
-      The slots may be those of several shards; each of these is asked to give its own.
+      The slots may be those of several shards; each of these is asked to give its own. \
       Slots that are at the target already stay there.
 
       EXAMPLES

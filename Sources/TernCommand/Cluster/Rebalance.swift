@@ -8,8 +8,8 @@ struct Rebalance: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Deal the slots anew: equally many for each shard, by weight, or by load.",
     discussion: """
-      By load means by the processor time that each slot's commands take; it is measured
-      for a second. A slot that is hotter than a shard's whole share is reported. As few
+      By load means by the processor time that each slot's commands take; it is measured \
+      for a second. A slot that is hotter than a shard's whole share is reported. As few \
       slots move as can be.
 
       EXAMPLES

@@ -5,8 +5,8 @@ struct Resize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Add or remove shards, and move slots so that all have equally many.",
     discussion: """
-      New shards take the lowest free numbers, the highest ones are removed. A removed
-      shard's port answers MOVED for a while (cluster-drain-timeout). Waits for the end,
+      New shards take the lowest free numbers, the highest ones are removed. A removed \
+      shard's port answers MOVED for a while (cluster-drain-timeout). Waits for the end, \
       with a progress bar on a terminal.
 
       EXAMPLES

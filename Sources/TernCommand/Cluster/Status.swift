@@ -6,7 +6,7 @@ struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show the shards, what they hold and do, and the job.",
     discussion: """
-      A shard is named by its number or by the beginning of its id. Its status is
+      A shard is named by its number or by the beginning of its id. Its status is \
       available, modifying (it gives or gets slots), creating or deleting.
 
       EXAMPLES
