@@ -4,10 +4,10 @@ import Glibc
 public struct ReactorError: Error, Equatable, CustomStringConvertible {
   /// The call or step that was refused.
   public let what: String
-  /// The kernel's errno, positive; 0 where there is none and `what` says all.
+  /// The kernel's errno, positive.
   public let errno: Int32
 
-  /// A refusal of `what` with an errno.
+  /// A refusal of `what` with a positive errno.
   public init(_ what: String, errno: Int32) {
     self.what = what
     self.errno = errno
@@ -16,9 +16,6 @@ public struct ReactorError: Error, Equatable, CustomStringConvertible {
   /// Whether an address that is in use was asked for.
   public var isAddressInUse: Bool { errno == EADDRINUSE }
 
-  /// "Address already in use".
-  public var reason: String { errno == 0 ? what : String(cString: strerror(errno)) }
-
   /// "bind: Address already in use".
-  public var description: String { errno == 0 ? what : "\(what): \(reason)" }
+  public var description: String { "\(what): \(String(cString: strerror(errno)))" }
 }

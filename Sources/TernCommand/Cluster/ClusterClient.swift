@@ -1,24 +1,22 @@
+internal import Glibc
 internal import RESP
 internal import Reactor
 
 /// A connection to one port of a running cluster, in RESP3: one request, then its reply.
-struct ClusterClient: ~Copyable {
+struct ClusterClient {
   private let socket: ClientSocket
   private let address: String
+  private let patience: Int
   private var received: [UInt8] = []
   private let parser = ReplyParser(maxByteCount: 64 << 20)
 
-  private init(_ socket: consuming ClientSocket, _ address: String) {
-    self.socket = socket
-    self.address = address
-  }
-
   /// Connects and says hello. `patience`: milliseconds that connecting and every reply may take.
   static func connect(
-    host: String, port: UInt16, password: String?, patience: Int32
+    host: String, port: UInt16, password: String?, patience: Int
   ) throws(ClusterFailure) -> ClusterClient {
     let address = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
-    var client = ClusterClient(try open(address, host, port, patience), address)
+    var client = ClusterClient(
+      socket: try open(address, host, port, patience), address: address, patience: patience)
     let hello = ["HELLO", "3"] + (password.map { ["AUTH", "default", $0] } ?? [])
     do throws(ClusterFailure) { _ = try client.ask(hello) } catch {
       guard case .refused(let text) = error else { throw error }
@@ -28,13 +26,13 @@ struct ClusterClient: ~Copyable {
   }
 
   private static func open(
-    _ address: String, _ host: String, _ port: UInt16, _ patience: Int32
+    _ address: String, _ host: String, _ port: UInt16, _ patience: Int
   ) throws(ClusterFailure) -> ClientSocket {
     do throws(ReactorError) {
-      return try ClientSocket(host: host, port: port, patience: patience)
+      return try ClientSocket(host: host, port: port, milliseconds: patience)
     } catch {
       throw .unreachable(
-        "cannot connect to \(address): \(error.reason) (--host and --port say where the cluster is)"
+        "cannot connect to \(address): \(error) (--host and --port say where the cluster is)"
       )
     }
   }
@@ -50,8 +48,9 @@ struct ClusterClient: ~Copyable {
 
   /// The reply to a request. An error reply is thrown as `refused`, without its `ERR`.
   mutating func ask(_ words: [String]) throws(ClusterFailure) -> Reply {
-    do throws(ReactorError) { try socket.send(Self.request(words)) } catch {
-      throw .unreachable("\(address): \(error.reason)")
+    do throws(ReactorError) { try socket.write(Self.request(words), milliseconds: patience) } catch
+    {
+      throw .unreachable("\(address): \(error)")
     }
     while true {
       if let reply = try takeReply() {
@@ -66,11 +65,11 @@ struct ClusterClient: ~Copyable {
   }
 
   private mutating func receive() throws(ClusterFailure) {
-    let isOpen: Bool
-    do throws(ReactorError) { isOpen = try socket.receive(into: &received) } catch {
-      throw .unreachable("\(address) does not answer: \(error.reason)")
+    do throws(ReactorError) { try socket.read(into: &received, milliseconds: patience) } catch {
+      throw .unreachable(
+        error.errno == ECONNRESET
+          ? "\(address) has closed the connection" : "\(address) does not answer: \(error)")
     }
-    if !isOpen { throw .unreachable("\(address) has closed the connection") }
   }
 
   /// The next whole reply of what was received. Pushes, which nothing asked for, are passed over.

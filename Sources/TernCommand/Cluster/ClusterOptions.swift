@@ -33,6 +33,6 @@ struct ClusterOptions: ParsableArguments {
   func connect(host: String, port: UInt16) throws(ClusterFailure) -> ClusterClient {
     try .connect(
       host: host, port: port, password: password ?? Environment.value(of: "TERN_PASSWORD"),
-      patience: Int32(clamping: timeout * 1000))
+      patience: timeout * 1000)
   }
 }
