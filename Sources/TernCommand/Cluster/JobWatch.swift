@@ -72,15 +72,16 @@ struct JobWatch {
   mutating func wait(_ client: inout ClusterClient) throws(ClusterFailure) -> [JobEnd] {
     var bar = ProgressLine()
     defer { bar.clear() }
-    var pause = JobWatch.pauses.lowerBound
+    let began = SystemClock.monotonicNanoseconds
     do throws(ClusterFailure) {
       while true {
         let events = try client.ask(["CLUSTER", "EVENTS", "SINCE", "\(lastEvent)"])
         note(events.elements ?? [])
         if let ends { return ends }
         if bar.isDue { bar.show(try ClusterStatus.ask(&client)) }
-        usleep(pause)
-        pause = min(pause * 5 / 4 + 1, JobWatch.pauses.upperBound)
+        // A twentieth of the time so far: nobody waits much longer than the job takes.
+        let elapsed = UInt32(clamping: (SystemClock.monotonicNanoseconds - began) / 1000)
+        usleep(min(max(elapsed / 20, JobWatch.pauses.lowerBound), JobWatch.pauses.upperBound))
       }
     } catch {
       guard case .unreachable(let text) = error else { throw error }
