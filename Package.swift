@@ -47,7 +47,7 @@ let package = Package(
     .executableTarget(
       name: "TernCommand",
       dependencies: [
-        "Tern", "Server", "Engine", "Reactor",
+        "Tern", "Server", "Engine", "Reactor", "Sharding", "RESP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: safe),
     .testTarget(
@@ -71,6 +71,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+    .testTarget(
+      name: "TernCommandTests", dependencies: ["TernCommand", "RESP", "Sharding"],
+      swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]
 )
