@@ -5,6 +5,9 @@ internal import Storage
 // Changes of who owns which slot (`ClusterRequest`): how one begins here, and how its client is answered.
 
 extension Engine {
+  /// Changes that one EXEC may ask for: redis-cli's repair asks for four.
+  static let clusterRequestLimit = 64
+
   /// Sends changes on their way to the authority; the client waits, and nothing of it runs meanwhile.
   ///
   /// In EXEC the others of its queue are run first: `answer` is written in the place of the command, all changes of the queue go as one
@@ -12,6 +15,9 @@ extension Engine {
   /// would not be true.
   mutating func park(for request: ClusterRequest, answer: String = "OK") {
     if isInTransaction, let transaction = sessions[current].transaction {
+      if transaction.clusterRequests.count >= Self.clusterRequestLimit {
+        return fail("ERR Too many changes of the cluster in one transaction")
+      }
       transaction.clusterRequests.append(request)
       return reply.append(text: "+\(answer)\r\n")
     }

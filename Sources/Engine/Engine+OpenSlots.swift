@@ -54,7 +54,10 @@ extension Engine {
   /// What is open of a slot at a shard of this worker.
   func openSlot(_ slot: Int, of shard: Int32) -> OpenSlot? {
     if openSlots.isEmpty || !openSlotSet.contains(slot) { return nil }
-    return openSlots.first { $0.shard == shard && $0.slot == slot }
+    let open = openSlots.first { $0.shard == shard && $0.slot == slot }
+    // Ownership is by table: what was being imported of a slot that has come whole since is of no account.
+    if let open, open.table != slot, keyspace.owner(of: slot) == shard { return nil }
+    return open
   }
 
   /// The number of the table in which that shard has its keys of a slot; nil if it has none.
@@ -82,8 +85,9 @@ extension Engine {
   }
 
   /// Whether a slot is being moved key by key here, or keys of it are on their way to another server: it cannot be handed over whole.
+  /// Of what is left of an import that was ended the same holds.
   public func isOpen(_ slot: HashSlot, of shard: Int32) -> Bool {
-    openSlot(slot.index, of: shard) != nil
+    openSlots.contains { $0.shard == shard && $0.slot == slot.index }
       || flights.contains { $0.shard == shard && $0.slot == slot.index }
   }
 

@@ -144,7 +144,12 @@ extension Engine {
 
   /// Whether a table has a key whose time has not come.
   private func isPresent(_ key: RawSpan, in table: Int) -> Bool {
-    guard let entry = keyspace.find(table, KeyHash(key, seed: hashSeed), key) else { return false }
+    isPresent(key, KeyHash(key, seed: hashSeed), in: table)
+  }
+
+  /// Whether a table has a key whose time has not come.
+  func isPresent(_ key: RawSpan, _ hash: KeyHash, in table: Int) -> Bool {
+    guard let entry = keyspace.find(table, hash, key) else { return false }
     guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else { return true }
     return expiry > now
   }
