@@ -29,6 +29,8 @@ public enum ClusterRequest: Sendable, Equatable {
   case setEpoch(ConfigEpoch, of: ShardID)
   /// SAVECONFIG: `nodes.conf` is written and synced.
   case save
+  /// What concerns whole slots and shards.
+  case rebalance(RebalanceRequest)
 }
 
 /// How a cluster request has ended.
@@ -37,11 +39,13 @@ public enum ClusterOutcome: Sendable, Equatable {
   case done
   /// BUMPEPOCH: the epoch that the shard has now.
   case epoch(ConfigEpoch)
+  /// What the control plane has to say.
+  case reply(ReplyTree)
   /// Nothing was changed; an error line's text, its code first: `ERR …`.
   case refused(String)
 }
 
-/// Changes that one client asks for, on their way to the authority and back: all of them are made, in their order, or none.
+/// Changes that one client asks for, on their way to the authority and back: made in their order, up to the first that is refused.
 public struct PendingClusterRequest: Sendable {
   /// The client that waits, parked.
   public let client: ClientID

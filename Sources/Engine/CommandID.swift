@@ -34,4 +34,7 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
     clusterMeet, clusterForget, clusterReplicate, clusterReset, clusterFailover, clusterLinks,
     clusterSlaves, clusterReplicas, clusterCountFailureReports
   case migrate
+  case clusterMigrateSlots, clusterGetSlotMigrations, clusterCancelSlotMigrations,
+    clusterSlotStats,
+    clusterResize, clusterRebalance, clusterEvents
 }

@@ -8,7 +8,7 @@ public enum CommandTable {
     stringCommands + genericCommands + serverCommands + connectionCommands + clusterCommands
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
     + documentingCommands + configurationCommands + protectionCommands + memoryCommands
-    + ownershipCommands
+    + ownershipCommands + rebalancingCommands
 
   private static let stringCommands: [Command] = [
     Command(

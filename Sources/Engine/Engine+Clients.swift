@@ -20,7 +20,7 @@ extension Engine {
     if pauses.contains(where: { $0.shard == session.shard }) { session.mode.insert(.paused) }
     do throws(OutOfMemory) {
       let client = ClientID(index: try sessions.insert(session))
-      clientCounts[shard ?? shards.count] += 1
+      clientCounts[(shard ?? -1) + 1] += 1
       return client
     } catch {
       return nil
@@ -35,7 +35,7 @@ extension Engine {
     if sessions[client.index].transaction != nil { unwatch(client.index) }
     var session = sessions.remove(client.index)
     session.output.removeAll(pool: &reply.pool)
-    clientCounts[session.shard >= 0 ? Int(session.shard) : shards.count] -= 1
+    clientCounts[Self.page(ofShard: session.shard)] -= 1
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
     if !postponed.isEmpty { postponed.removeAll { $0.client == client } }

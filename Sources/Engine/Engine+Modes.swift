@@ -59,10 +59,7 @@ extension Engine {
   }
 
   /// The shard of the session whose requests are run has this place in lists by shard.
-  var currentPlace: Int {
-    let shard = sessions[current].shard
-    return shard >= 0 ? Int(shard) : shards.count
-  }
+  var currentPlace: Int { Self.page(ofShard: sessions[current].shard) }
 }
 
 extension CommandQueue {

@@ -76,13 +76,17 @@ extension Engine {
       }
     }
     if keyspace.owner(of: call.slot) | openSlotBits == shard { return true }
-    // A first look without the mailbox, and only if it says no, a second one: no worker says no before it has looked.
+    // A first look without the mailbox, and only if it says no, others: no worker says no before it has looked.
     if decide(call, known, shard, asking: asking) == .serve { return true }
-    drainMailbox()
-    let verdict = decide(call, known, shard, asking: asking)
-    if verdict == .serve { return true }
-    answer(verdict, call.slot)
-    return false
+    while true {
+      look()
+      let verdict = decide(call, known, shard, asking: asking)
+      if verdict == .serve { return true }
+      if !isMapOld {
+        answer(verdict, call.slot)
+        return false
+      }
+    }
   }
 
   /// Answers the redirection or error that is due for keys of a slot.
@@ -91,7 +95,11 @@ extension Engine {
     case .serve: break
     case .moved: fail(line: map.redirect(for: HashSlot(UInt16(slot))))
     case .ask(let target): fail(line: map.ask(HashSlot(UInt16(slot)), of: target))
-    case .tryAgain: fail(line: ErrorReply.tryAgain)
+    case .tryAgain:
+      if let i = openSlots.firstIndex(where: { $0.slot == slot && $0.cursor != nil }) {
+        openSlots[i].isUrgent = true
+      }
+      fail(line: ErrorReply.tryAgain)
     case .clusterDown: fail(line: ErrorReply.clusterDown)
     }
   }
@@ -142,13 +150,16 @@ extension Engine {
     if isPresent(key, in: table) { tally.here += 1 } else { tally.gone += 1 }
   }
 
-  /// Whether a table has a key whose time has not come.
-  private func isPresent(_ key: RawSpan, in table: Int) -> Bool {
+  /// Whether a key of an open slot is here: on this side of the cursor, or, without one, in that table with time to live.
+  func isPresent(_ key: RawSpan, in table: Int) -> Bool {
     isPresent(key, KeyHash(key, seed: hashSeed), in: table)
   }
 
-  /// Whether a table has a key whose time has not come.
+  /// The same of a key whose hash is known.
   func isPresent(_ key: RawSpan, _ hash: KeyHash, in table: Int) -> Bool {
+    if let open = openSlots.first(where: { $0.table == table }), let cursor = open.cursor {
+      return open.hasHash(hash, cursor)
+    }
     guard let entry = keyspace.find(table, hash, key) else { return false }
     guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else { return true }
     return expiry > now
@@ -165,20 +176,27 @@ extension Engine {
     return nil
   }
 
-  /// Reads what others have sent: control requests, newer maps.
+  /// Looks before anything is refused: takes the map first and then what others have sent, so that whoever the map names as a slot's
+  /// owner has its table, here too.
+  mutating func look() {
+    refreshMap()
+    drainMailbox()
+  }
+
+  /// A newer map was published since `look`: what was decided by the old one is decided again.
+  var isMapOld: Bool { board.revision != mapRevision }
+
+  /// Reads what others have sent: control requests, slot tables.
   public mutating func drainMailbox() {
     for message in mailbox.takeAll() {
       switch message {
       case .control(let request, let number): apply(request, number: number)
       case .completed(let pending): complete(pending)
-      case .map(let newer):
-        if newer.epoch > map.epoch {
-          map = newer
-          if !openSlots.isEmpty { mapChanged() }
-        }
+      case .adopt(let tables): adopt(tables)
       case .drain: isDraining = true
       case .clusterChanged(let pending): complete(pending)
       case .adoptOpen(let slots, let shard): adoptOpen(slots, by: shard)
+      case .adoptEntries(let entries): adopt(entries)
       case .migrated(let outcome): land(outcome)
       }
     }

@@ -118,8 +118,11 @@ extension Engine {
     if slot < 0 || keyspace.owner(of: slot) | openSlotBits == shard { return .serve }
     let first = decide(queue, slot, shard)
     if first == .serve { return first }
-    drainMailbox()
-    return decide(queue, slot, shard)
+    while true {
+      look()
+      let verdict = decide(queue, slot, shard)
+      if verdict == .serve || !isMapOld { return verdict }
+    }
   }
 
   private func decide(_ queue: borrowing CommandQueue, _ slot: Int, _ shard: Int32) -> Verdict {

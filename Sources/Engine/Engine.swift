@@ -44,10 +44,10 @@ public struct EngineOptions: Sendable {
   public var workers = 1
   /// The cluster's hash seed, two words.
   public var hashSeed: (UInt64, UInt64) = (0, 0)
-  /// The shards on this worker, in the order of their local indices.
-  public var shards: [LocalShardInfo] = []
-  /// Who has which slot at the start.
-  public var map: ClusterMap
+  /// The shards on this worker, by their local indices; nil where there is none.
+  public var shards: [LocalShardInfo?] = []
+  /// Where the map of the process hangs: it says who has which slot at the start.
+  public var board: MapBoard
   /// The settings in force.
   public var settings = Settings()
   /// Where time comes from.
@@ -61,7 +61,12 @@ public struct EngineOptions: Sendable {
 
   /// Options for a worker of a cluster with that map.
   public init(map: ClusterMap, clock: MonotonicClock) {
-    self.map = map
+    self.init(board: MapBoard(map), clock: clock)
+  }
+
+  /// Options for a worker of a process with that board.
+  public init(board: MapBoard, clock: MonotonicClock) {
+    self.board = board
     self.clock = clock
   }
 }
@@ -135,14 +140,20 @@ public struct Engine: ~Copyable {
   var untrackedLatency: UInt8 = 0
   /// A command that took so many nanoseconds or more is looked at: whether it belongs into the slow log or among the latency events.
   var slowTime = UInt64.max
-  /// What was noted of slow commands, by local shard and last for the configuration endpoint.
+  /// What was noted of slow commands: first at the configuration endpoint, then of each shard.
   var diaries: [Diary]
   /// Sessions in MONITOR.
   var monitors: [Int32] = []
   var settings: Settings
   var limits: ProtocolLimits
+  let board: MapBoard
+  /// The map as it hung on the board at the last look, and its number there.
   var map: ClusterMap
-  let shards: [LocalShardInfo]
+  var mapRevision: UInt64
+  /// The worker's shards by local index; nil where there never was one.
+  var shards: [LocalShardInfo?]
+  /// What was handed over to shards of this worker, until the server asks.
+  var adoptions: [Adoption] = []
   /// What is given away or taken over key by key, and which slots these are.
   var openSlots: [OpenSlot] = [] {
     didSet { setOpenSlotBits() }
@@ -187,7 +198,7 @@ public struct Engine: ~Copyable {
   var nextClientNumber: UInt64 = 0
   let worker: Int
   let workers: Int
-  /// Live sessions of each shard, and last those of the configuration endpoint.
+  /// Live sessions: first those of the configuration endpoint, then each shard's.
   var clientCounts: [Int]
   /// What the server tells of the process.
   public var process = ProcessFigures()
@@ -212,7 +223,8 @@ public struct Engine: ~Copyable {
     processorClock = options.processorClock
     settings = options.settings
     limits = ProtocolLimits()
-    map = options.map
+    board = options.board
+    (map, mapRevision) = options.board.current
     shards = options.shards
     clientCounts = Array(repeating: 0, count: options.shards.count + 1)
     random = Draw(seed: options.randomSeed)
@@ -270,10 +282,13 @@ private struct Memory: ~Copyable {
     _ seed: Storage.HashSeed, _ options: EngineOptions
   ) throws(OutOfMemory) -> Keyspace {
     var local: [ShardID: Int32] = [:]
-    for (index, shard) in options.shards.enumerated() { local[shard.id] = Int32(index) }
+    for (index, shard) in options.shards.enumerated() {
+      if let shard { local[shard.id] = Int32(index) }
+    }
     var keyspace = try Keyspace(seed: seed)
+    let map = options.board.current.map
     for slot in 0..<HashSlot.count {
-      if let owner = options.map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
+      if let owner = map.owner(of: HashSlot(UInt16(slot))), let shard = local[owner] {
         keyspace.own(slot, by: shard)
       }
     }

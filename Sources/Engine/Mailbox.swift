@@ -1,4 +1,5 @@
 public import Sharding
+internal import Storage
 internal import Synchronization
 
 /// A message from one worker or the control plane to a worker.
@@ -7,14 +8,16 @@ public enum MailboxMessage: Sendable {
   case control(ControlRequest, number: UInt64)
   /// The answer to a control request that a client of this worker waits for.
   case completed(PendingControl)
-  /// A newer map (DESIGN §4). Older ones are ignored.
-  case map(ClusterMap)
+  /// Tables of slots that a shard of this worker owns from now on (DESIGN §4).
+  case adopt(HandedOver)
   /// The process ends: send what is there, then close everything.
   case drain
   /// The answer of the authority over the map to a client of this worker.
   case clusterChanged(PendingClusterRequest)
   /// These slots belong to a shard of this worker, with what it has imported of them; sent before the map that says so is published.
   case adoptOpen([SlotRange], by: ShardID)
+  /// The next keys, in hash order, of a slot that a shard of this worker is being given.
+  case adoptEntries(HandedEntries)
   /// What has become of keys that were sent to another server (MIGRATE).
   case migrated(MigrationOutcome)
 }
@@ -24,14 +27,46 @@ public enum MailboxMessage: Sendable {
 /// A send never blocks: a full mailbox says no, and the sender keeps the message. Looking costs one acquire load while it is empty,
 /// which is why a worker can afford to look before every redirect.
 public final class Mailbox: Sendable {
-  /// Messages that may wait at once. Control messages are few; the rest of the room is for slot tables on the move.
+  /// Messages that may wait at once, slot tables on the move apart.
   public static let capacity = 4096
 
   private let waiting = Mutex<[MailboxMessage]>([])
   private let isFilled = Atomic<Bool>(false)
+  private let bell = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// An empty mailbox.
   public init() {}
+
+  /// The process ends with tables under way: nobody will read them.
+  deinit {
+    for message in takeAll() {
+      if case .adopt(let tables) = message { tables.batch.discard() }
+      if case .adoptEntries(let entries) = message { entries.batch?.discard() }
+    }
+  }
+
+  /// How the worker that reads here is woken.
+  public func hang(_ bell: @escaping @Sendable () -> Void) { self.bell.withLock { $0 = bell } }
+
+  /// Leaves tables, and wakes the worker that adopts them. There is always room: only one flip at a time is under way in a process.
+  func push(_ tables: HandedOver) { pushAlways(.adopt(tables)) }
+
+  /// Leaves the next keys of a slot.
+  func push(_ entries: HandedEntries) { pushAlways(.adoptEntries(entries)) }
+
+  /// Leaves slots that were emptied key by key.
+  func pushOpen(_ slots: [SlotRange], _ shard: ShardID) { pushAlways(.adoptOpen(slots, by: shard)) }
+
+  /// The answer to a client that waits: every one of them may have one message here.
+  public func answer(_ pending: PendingClusterRequest) { pushAlways(.clusterChanged(pending)) }
+
+  private func pushAlways(_ message: MailboxMessage) {
+    waiting.withLock { messages in
+      messages.append(message)
+      isFilled.store(true, ordering: .releasing)
+    }
+    bell.withLock { $0 }?()
+  }
 
   /// Leaves a message. False if the mailbox is full: the message was not taken.
   public func send(_ message: MailboxMessage) -> Bool {

@@ -250,8 +250,10 @@ extension Engine {
     _ slot: Int, _ hash: KeyHash, _ key: RawSpan, _ shard: Int32
   ) throws(TypedError) {
     if isServed(slot, hash, key, shard) { return }
-    drainMailbox()
-    if isServed(slot, hash, key, shard) { return }
+    repeat {
+      look()
+      if isServed(slot, hash, key, shard) { return }
+    } while isMapOld
     if case .migrating(let target) = slotState(slot, of: shard) { throw .moved(to: target) }
     throw .moved(to: map.owner(of: HashSlot(UInt16(slot))))
   }

@@ -31,26 +31,26 @@ public final class ClusterServer: Sendable {
   public let endpoints: [Endpoint]
   /// The settings at the start.
   public let settings: Settings
-  /// The numbers of the shards, ascending.
-  public let shardNumbers: [Int]
-  private let map: ClusterMap
+  private let board: MapBoard
   private let workers: [Worker]
-  private let homes: [Int: (worker: Int, local: Int32)]
+  private let directory: ShardDirectory
+  private let inbox: ControlPlaneInbox
   private let process: ProcessState
   private let sequencer: Sequencer
   private let lock: Mutex<Int32?>
   private let life: Life
 
   private init(
-    _ plan: Listeners, settings: Settings, map: ClusterMap, workers: [Worker],
-    process: ProcessState, sequencer: Sequencer, lock: Int32?, life: Life
+    _ plan: Listeners, settings: Settings, board: MapBoard, workers: [Worker],
+    process: ProcessState, sequencer: Sequencer, lock: Int32?, life: Life,
+    directory: ShardDirectory, inbox: ControlPlaneInbox
   ) {
     endpoints = plan.endpoints
-    homes = plan.homes
-    shardNumbers = homes.keys.sorted()
     self.settings = settings
-    self.map = map
+    self.board = board
     self.workers = workers
+    self.directory = directory
+    self.inbox = inbox
     self.process = process
     self.sequencer = sequencer
     self.lock = Mutex(lock)
@@ -59,6 +59,7 @@ public final class ClusterServer: Sendable {
 
   /// Nobody can stop it any more, so it stops by itself.
   deinit {
+    inbox.end()
     sequencer.drainAll()
     life.letGo()
     unlock()
@@ -115,11 +116,13 @@ public final class ClusterServer: Sendable {
     }
     let sequencer = Sequencer()
     let life = Life()
-    let map = topology.map
+    let board = MapBoard(topology.map)
+    let inbox = ControlPlaneInbox()
+    let directory = ShardDirectory(topology.shards.map { Int($0.id.number) })
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
     var workers: [Worker] = []
     for index in 0..<settings.workers {
-      var engine = EngineOptions(map: map, clock: clock.clock)
+      var engine = EngineOptions(board: board, clock: clock.clock)
       engine.processorClock = MonotonicClock { SystemClock.threadNanoseconds }
       engine.worker = index
       engine.workers = settings.workers
@@ -131,7 +134,8 @@ public final class ClusterServer: Sendable {
       let cpu = settings.cpus.isEmpty ? nil : settings.cpus[index % settings.cpus.count]
       let options = WorkerOptions(
         engine: engine, backend: settings.backendChoice, cpu: cpu,
-        listeners: plan.listeners(of: index), sequencer: sequencer, process: process)
+        listeners: plan.listeners(of: index), sequencer: sequencer, process: process,
+        control: inbox)
       let worker = Worker()
       if let failure = await start(worker, options, life) {
         plan.close(from: index + 1)
@@ -141,9 +145,15 @@ public final class ClusterServer: Sendable {
       }
       workers.append(worker)
     }
+    let control = ControlPlane(
+      ControlPlane.Parts(
+        topology: topology, events: store.events(log: log), settings: settings, store: store,
+        base: plan.base, workers: workers, mailboxes: mailboxes, board: board, inbox: inbox,
+        process: process, directory: directory))
+    Task { await control.run() }
     return ClusterServer(
-      plan, settings: settings, map: map, workers: workers, process: process,
-      sequencer: sequencer, lock: lock, life: life)
+      plan, settings: settings, board: board, workers: workers, process: process,
+      sequencer: sequencer, lock: lock, life: life, directory: directory, inbox: inbox)
   }
 
   private static func start(
@@ -164,20 +174,24 @@ public final class ClusterServer: Sendable {
     }
   }
 
-  /// The number of the shard that has a key's slot, by the map of the start; nil if none has.
+  /// The number of the shard that has a key's slot, by the newest map; nil if none has.
   public func shard(for key: RawSpan) -> Int? {
-    map.owner(of: HashSlot.of(key)).map { Int($0.number) }
+    board.current.map.owner(of: HashSlot.of(key)).map { Int($0.number) }
   }
 
+  /// The numbers of the shards, ascending.
+  public var shardNumbers: [Int] { directory.numbers }
+
   /// Whether there is a shard of that number.
-  public func hasShard(_ number: Int) -> Bool { homes[number] != nil }
+  public func hasShard(_ number: Int) -> Bool { directory.contains(number) }
 
   /// Runs `body` on the worker of a shard, between two turns of its loop, with the engine and the shard's local index in it. nil if there
   /// is no such shard, or the cluster has ended.
   public func run<R: Sendable>(
     onShard number: Int, _ body: @Sendable (inout Engine, Int32) -> R
   ) async -> R? {
-    guard let home = homes[number] else { return nil }
+    guard directory.contains(number) else { return nil }
+    let home = ShardHome(of: number, workers: workers.count)
     return await workers[home.worker].run { engine in body(&engine, home.local) }
   }
 
@@ -186,6 +200,7 @@ public final class ClusterServer: Sendable {
 
   /// Has all workers send what waits and end; returns when their threads have ended and their memory is given back. Any number of times.
   public func stop() async {
+    inbox.end()
     sequencer.drainAll()
     await life.over()
     unlock()

@@ -16,6 +16,8 @@ struct Listeners {
   private let topology: Topology
   private let workers: Int
 
+  /// The port of the configuration endpoint: shard i listens i above it, unless the kernel chose the ports.
+  private(set) var base = 0
   /// The port that each shard is reached at, by its number: where it listens, or would if nothing does.
   private(set) var ports: [Int: Int] = [:]
 
@@ -46,6 +48,7 @@ struct Listeners {
             shard: number == 0 ? nil : number, address: address, port: UInt16(port)))
       }
       ports[number] = port
+      if number == 0 { self.base = port }
     }
     if endpoints.isEmpty, !settings.bind.isEmpty {
       throw StartFailure(
@@ -84,36 +87,57 @@ struct Listeners {
     }
   }
 
-  /// Where each shard lives: its worker and its local index there, by its number.
-  var homes: [Int: (worker: Int, local: Int32)] {
-    var homes: [Int: (worker: Int, local: Int32)] = [:]
-    for worker in 0..<workers {
-      for (local, shard) in numbers(of: worker).enumerated() {
-        homes[Int(shard.id.number)] = (worker, Int32(local))
-      }
+  /// The shards of a worker, by local index; nil where there is none.
+  func shards(of worker: Int) -> [LocalShardInfo?] {
+    var shards: [LocalShardInfo?] = []
+    for shard in topology.shards {
+      let home = ShardHome(of: Int(shard.id.number), workers: workers)
+      guard home.worker == worker else { continue }
+      while shards.count <= home.local { shards.append(nil) }
+      shards[Int(home.local)] = LocalShardInfo(id: shard.id, nodeID: shard.nodeID)
     }
-    return homes
-  }
-
-  private func worker(of number: Int) -> Int { (number - 1) % workers }
-
-  private func numbers(of worker: Int) -> [ClusterShard] {
-    topology.shards.filter { self.worker(of: Int($0.id.number)) == worker }
-  }
-
-  /// The shards of a worker, by local index.
-  func shards(of worker: Int) -> [LocalShardInfo] {
-    numbers(of: worker).map { LocalShardInfo(id: $0.id, nodeID: $0.nodeID) }
+    return shards
   }
 
   /// The listeners of a worker.
   func listeners(of worker: Int) -> [(fileDescriptor: Int32, shard: Int?)] {
-    let local = numbers(of: worker).map { Int($0.id.number) }
-    return places.compactMap { place in
+    places.compactMap { place in
       guard let number = place.shard else {
         return worker == 0 ? (place.fileDescriptor, nil) : nil
       }
-      return local.firstIndex(of: number).map { (place.fileDescriptor, $0) }
+      let home = ShardHome(of: number, workers: workers)
+      return home.worker == worker ? (place.fileDescriptor, Int(home.local)) : nil
     }
+  }
+
+  /// The listening sockets of a shard that comes later: on all addresses that are there, at `port`, which is not 0.
+  static func open(
+    port: UInt16, _ settings: Settings
+  ) throws(StartFailure) -> [(fileDescriptor: Int32, address: String)] {
+    var sockets: [(fileDescriptor: Int32, address: String)] = []
+    for (address, mayBeMissing) in settings.addresses {
+      do throws(ReactorError) {
+        sockets.append((try listen(address, port, settings), address))
+      } catch {
+        if mayBeMissing { continue }
+        for socket in sockets { SocketName.refuse(socket.fileDescriptor, "") }
+        throw StartFailure("cannot listen on \(address):\(port): \(error)")
+      }
+    }
+    return sockets
+  }
+}
+
+/// Where a shard lives: worker and local index follow from its number, so a shard that takes over another's number takes over its place.
+struct ShardHome: Hashable {
+  /// The index of the worker.
+  let worker: Int
+  /// The local index there.
+  let local: Int32
+
+  /// The home of the shard of that number, from 1.
+  init(of number: Int, workers: Int) {
+    worker = (number - 1) % workers
+    local = Int32((number - 1) / workers)
   }
 }

@@ -48,6 +48,30 @@ struct TopologyStore {
     }
   }
 
+  /// Replaces the file, and on disk it is when this returns; beside it what has happened.
+  func write(_ topology: Topology, _ events: EventLog) throws(StartFailure) {
+    guard let path else { return }
+    do throws(Files.Failure) {
+      try Files.replace(path, with: NodesFile.encode(topology))
+      try Files.replace(eventsPath(path), with: EventsFile.encode(events))
+    } catch { throw StartFailure(error.reason) }
+  }
+
+  /// What has happened so far; nothing if the file of it is missing or damaged, which is no reason not to start.
+  func events(log: ServerLog) -> EventLog {
+    guard let path, let bytes = Files.bytes(of: eventsPath(path)) else { return EventLog() }
+    guard let events = EventsFile.decode(bytes) else {
+      log.warning("the events of earlier runs cannot be read", ["path": eventsPath(path)])
+      return EventLog()
+    }
+    return events
+  }
+
+  private func eventsPath(_ path: String) -> String {
+    path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+      + "/events"
+  }
+
   private static func new(_ settings: Settings) throws(StartFailure) -> Topology {
     var shards: [ClusterShard] = []
     for number in 1...settings.shards {
@@ -67,7 +91,8 @@ struct TopologyStore {
       shards: shards, owners: .uniform(shardCount: settings.shards), variables: [])
   }
 
-  private static func address(
+  /// Where clients reach the shard of that number, which listens on that port.
+  static func address(
     of number: Int, port ownPort: Int, _ settings: Settings
   ) throws(StartFailure) -> EndpointAddress {
     var host = settings.announceIP

@@ -157,6 +157,18 @@ actor Worker {
     hasEnded ? nil : loop?.run(body)
   }
 
+  /// A shard is on this worker from now on; false if the worker has ended, and the sockets are the caller's.
+  func open(_ shard: LocalShardInfo, at local: Int, listening sockets: [Int32]) -> Bool {
+    if hasEnded || loop == nil { return false }
+    loop?.open(shard, at: local, listening: sockets)
+    return true
+  }
+
+  /// A shard is gone from this worker.
+  func close(shardAt local: Int) {
+    if !hasEnded { loop?.close(shardAt: local) }
+  }
+
   private func turn() -> WorkerLoop.State {
     loop?.turn() ?? .ended
   }

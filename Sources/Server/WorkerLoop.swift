@@ -14,6 +14,8 @@ struct WorkerOptions: Sendable {
   var sequencer: Sequencer
   /// Figures and counts that all workers share.
   var process: ProcessState
+  /// Where requests to the authority over the map go.
+  var control: ControlPlaneInbox
 }
 
 /// A worker's loop (DESIGN §8): drain the mailbox → events → timers → housekeeping within its budget → flush.
@@ -27,9 +29,11 @@ struct WorkerLoop: ~Copyable {
   private var reactor: Reactor
   private var engine: Engine
   private var connections: [ConnectionID] = []
-  private let listeners: [(fileDescriptor: Int32, shard: Int?)]
+  /// What is listened to, by the tags of events; a descriptor of −1 was closed.
+  private var listeners: [(fileDescriptor: Int32, shard: Int?)]
   private let sequencer: Sequencer
   private let process: ProcessState
+  private let control: ControlPlaneInbox
   private let migrator: Migrator
   private let index: Int
   /// Unix microseconds of this turn.
@@ -63,6 +67,9 @@ struct WorkerLoop: ~Copyable {
     listeners = options.listeners
     sequencer = options.sequencer
     process = options.process
+    control = options.control
+    let wakeUp = reactor.wakeUp
+    options.engine.mailbox.hang { wakeUp.wake() }
     migrator = Migrator(options.engine.mailbox, reactor.wakeUp)
     sequencer.add(options.engine.mailbox, reactor.wakeUp)
     process.began(reactor.backend)
@@ -165,6 +172,8 @@ struct WorkerLoop: ~Copyable {
         handle(reactor.event(place), foreseenAt: isGroup ? place - first : -1)
         place += 1
       }
+      // Slots that come are nobody's until they are adopted.
+      if engine.mailbox.hasMail { engine.drainMailbox() }
     }
   }
 
@@ -326,20 +335,11 @@ struct WorkerLoop: ~Copyable {
       }
       sequencer.acknowledge(applied.number)
     }
+    for request in engine.takeClusterRequests() { control.post(request, from: index) }
     for migration in engine.takeMigrations() { migrator.submit(migration) }
-    refuse(engine.takeClusterRequests())
     waitingControls += engine.takeControlRequests()
     while let first = waitingControls.first, sequencer.submit(first, from: index) {
       waitingControls.removeFirst()
-    }
-  }
-
-  /// Nobody decides over the map yet.
-  private func refuse(_ requests: [PendingClusterRequest]) {
-    for var pending in requests {
-      pending.outcome = .refused("ERR The owner of a slot cannot be changed")
-      _ = engine.mailbox.send(.clusterChanged(pending))
-      reactor.wakeUp.wake()
     }
   }
 
@@ -350,13 +350,40 @@ struct WorkerLoop: ~Copyable {
     }
   }
 
+  // MARK: shards that come and go
+
+  /// A shard is on this worker from now on. Without sockets it takes over those of a shard of the same number that has left.
+  mutating func open(_ shard: LocalShardInfo, at local: Int, listening sockets: [Int32]) {
+    engine.open(shard, at: local)
+    for socket in sockets {
+      listeners.append((socket, local))
+      reactor.add(listener: socket, tag: UInt32(listeners.count - 1))
+    }
+    isBusy = true
+  }
+
+  /// A shard that owns nothing is gone: its port is closed, and so are its connections.
+  mutating func close(shardAt local: Int) {
+    for place in listeners.indices
+    where listeners[place].shard == local && listeners[place].fileDescriptor >= 0 {
+      reactor.remove(listener: listeners[place].fileDescriptor)
+      listeners[place].fileDescriptor = -1
+    }
+    for (place, connection) in connections.enumerated() where connection != .none {
+      if engine.shard(of: ClientID(index: Int32(place))) == local { reactor.close(connection) }
+    }
+    isBusy = true
+  }
+
   // MARK: the end
 
   /// Stops accepting; what replies wait are sent.
   private mutating func drain() {
     isDraining = true
     drainDeadline = monotonic + Self.drainTime
-    for listener in listeners { reactor.remove(listener: listener.fileDescriptor) }
+    for listener in listeners where listener.fileDescriptor >= 0 {
+      reactor.remove(listener: listener.fileDescriptor)
+    }
     for (place, connection) in connections.enumerated() where connection != .none {
       if !engine.hasUnsentOutput(ClientID(index: Int32(place))) { reactor.close(connection) }
     }

@@ -14,4 +14,7 @@ public struct SlotRange: Hashable, Sendable {
 
   /// How many slots there are in it: at least 1.
   public var count: Int { last.index - first.index + 1 }
+
+  /// Whether some slot is in both.
+  public func overlaps(_ other: SlotRange) -> Bool { first <= other.last && other.first <= last }
 }

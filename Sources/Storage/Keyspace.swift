@@ -19,11 +19,13 @@
 import CJemalloc
 
 /// One slot's table: a cache line.
+@usableFromInline
 struct Table {
   /// The root word (`DirectoryWord`).
   var root: UInt64 = 0
   /// The shard that owns it, plus one: 0 is nobody.
-  private(set) var ownerIndex: UInt32 = 0
+  @usableFromInline
+  var ownerIndex: UInt32 = 0
   private var bucketNumber: UInt32 = 0
   /// What it holds.
   var figures = TableFigures()
@@ -31,7 +33,7 @@ struct Table {
   var statistics = SlotStatistics()
 
   /// The shard that owns it, or −1.
-  @inline(__always)
+  @inlinable @inline(__always)
   var owner: Int32 {
     get { Int32(bitPattern: ownerIndex &- 1) }
     set { ownerIndex = UInt32(bitPattern: newValue &+ 1) }
@@ -95,8 +97,10 @@ struct KeyspaceState {
   // Sendable: it is the only owner of everything it points to.
 
   /// The number of hash slots.
+  @inlinable
   public static var slotCount: Int { 16384 }
   /// How many open tables there are, with numbers from `slotCount` on.
+  @inlinable
   public static var openTableCount: Int { 256 }
   /// The owner of a slot that no shard of this worker owns.
   public static var nobody: Int32 { -1 }
@@ -105,9 +109,11 @@ struct KeyspaceState {
   public static var shardLimit: Int32 { Int32(slotCount) }
 
   /// Slots and open tables.
+  @inlinable
   static var tableCount: Int { slotCount + openTableCount }
 
   /// The one pointer: the tables, and behind them everything else.
+  @usableFromInline
   let tables: UnsafeMutablePointer<Table>
 
   /// What there is once.
@@ -178,7 +184,7 @@ struct KeyspaceState {
   }
 
   /// A table's place; `slot` may be an open table's number.
-  @inline(__always)
+  @inlinable @inline(__always)
   func table(_ slot: Int) -> UnsafeMutablePointer<Table> {
     precondition(UInt(bitPattern: slot) < UInt(bitPattern: Keyspace.tableCount))
     return tables + slot
@@ -187,6 +193,7 @@ struct KeyspaceState {
   // MARK: Ownership
 
   /// The shard that owns the slot, or −1.
+  @inlinable @inline(__always)
   public func owner(of slot: Int) -> Int32 { table(slot).pointee.owner }
 
   /// Gives a slot that nobody owns to `shard`, with an empty table.

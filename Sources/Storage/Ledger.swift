@@ -3,14 +3,14 @@
 // Whoever counts writes to the open page, through one pointer: as cheap as a field, and no shard's figures are mixed with another's.
 // Which page is open changes when the worker turns to another client, not from command to command.
 //
-// The pages are made once, with their worker, from Swift's own allocations: like arrays, they cannot be refused.
+// The pages are made with their worker, and with shards that come later, from Swift's own allocations: like arrays, they cannot be refused.
 
-/// A fixed number of pages, one of them open.
+/// Some pages, one of them open.
 @safe public struct Ledger<Page>: ~Copyable {
-  @usableFromInline let pages: UnsafeMutablePointer<Page>
+  @usableFromInline var pages: UnsafeMutablePointer<Page>
   @usableFromInline var open: UnsafeMutablePointer<Page>
   /// How many pages there are.
-  public let count: Int
+  public private(set) var count: Int
 
   /// So many equal pages, at least one; the first is open.
   public init(count: Int, _ page: Page) {
@@ -24,6 +24,19 @@
   deinit {
     pages.deinitialize(count: count)
     pages.deallocate()
+  }
+
+  /// Adds equal pages until there are so many; the same page is open. O(pages).
+  public mutating func grow(to newCount: Int, _ page: Page) {
+    guard newCount > count else { return }
+    let place = openPage
+    let grown = UnsafeMutablePointer<Page>.allocate(capacity: newCount)
+    grown.moveInitialize(from: pages, count: count)
+    (grown + count).initialize(repeating: page, count: newCount - count)
+    pages.deallocate()
+    pages = grown
+    count = newCount
+    open = pages + place
   }
 
   /// Opens a page.

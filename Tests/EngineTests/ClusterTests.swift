@@ -214,22 +214,22 @@ private func sixShards(epoch: UInt64 = 3) -> ClusterMap {
     var rig = try Rig(map: sixShards(), local: [1, 4])
     let slot = HashSlot(UInt16(Tag.slot(of: foreign)))
     let newer = sixShards().assigning([SlotRange(slot, slot)], to: .test(6))
-    rig.post(.map(newer))
+    rig.engine.board.publish(newer)
     rig.expect("GET \(foreign) => -MOVED \(slot.number) 10.0.0.1:7006")
     #expect(rig.engine.map.epoch == ConfigEpoch(4))
     // An older one is ignored, an equal one too.
-    rig.post(.map(sixShards(epoch: 3)))
-    rig.post(.map(sixShards(epoch: 4)))
+    rig.engine.board.publish(sixShards(epoch: 3))
+    rig.engine.board.publish(sixShards(epoch: 4))
     rig.expect("GET \(foreign) => -MOVED \(slot.number) 10.0.0.1:7006")
     // Before CLUSTERDOWN too.
     let nobody = HashSlot(UInt16(Tag.slot(of: nobodys)))
     let assigned = newer.assigning([SlotRange(nobody, nobody)], to: .test(2))
-    rig.post(.map(assigned))
+    rig.engine.board.publish(assigned)
     rig.expect("GET \(nobodys) => -MOVED \(nobody.number) 10.0.0.1:7002")
     // What this worker holds it serves, whatever a map says.
     let stolen = assigned.assigning(
       [SlotRange(HashSlot(0), HashSlot(16383))], to: .test(2))
-    rig.post(.map(stolen))
+    rig.engine.board.publish(stolen)
     rig.expect(
       "SET \(mine) v => +OK\nGET \(foreign) => -MOVED \(slot.number) 10.0.0.1:7002\nGET \(mine) => \"v\""
     )

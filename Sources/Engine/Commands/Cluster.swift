@@ -8,25 +8,29 @@ extension Engine {
   /// The shard that answers as `myself`: the session's; at the configuration endpoint the first of the map.
   var myself: ShardID {
     let shard = sessions[current].shard
-    return shard >= 0 && Int(shard) < shards.count ? shards[Int(shard)].id : map.shards[0].id
+    guard shard >= 0, let local = shards[Int(shard)] else { return map.shards[0].id }
+    return local.id
   }
 
   private var isVersion3: Bool { reply.version == .three }
 
   /// CLUSTER SLOTS.
   mutating func clusterSlots(_ call: Call) -> Effect {
+    refreshMap()
     reply.append(bytes: map.slotsReply(resp3: isVersion3))
     return .none
   }
 
   /// CLUSTER SHARDS.
   mutating func clusterShards(_ call: Call) -> Effect {
+    refreshMap()
     reply.append(bytes: map.shardsReply(resp3: isVersion3))
     return .none
   }
 
   /// CLUSTER NODES.
   mutating func clusterNodes(_ call: Call) -> Effect {
+    refreshMap()
     let open = shownOpenSlots(of: sessions[current].shard)
     for piece in map.nodesReply(from: myself, resp3: isVersion3, openSlots: open) {
       reply.append(bytes: Array(piece))
@@ -51,12 +55,14 @@ extension Engine {
 
   /// CLUSTER INFO.
   mutating func clusterInfo(_ call: Call) -> Effect {
+    refreshMap()
     reply.append(bytes: map.infoReply(from: myself, resp3: isVersion3))
     return .none
   }
 
   /// CLUSTER MYID.
   mutating func clusterMyID(_ call: Call) -> Effect {
+    refreshMap()
     let index = map.index(of: myself) ?? 0
     reply.bulk(text: map.shards[index].nodeID.description)
     return .none

@@ -10,11 +10,11 @@ extension Engine {
   /// The session's shard, by its local index and its id; nil at the configuration endpoint, which has been answered.
   private mutating func ownShard() -> (local: Int32, id: ShardID)? {
     let local = sessions[current].shard
-    guard shards.indices.contains(Int(local)) else {
+    guard shards.indices.contains(Int(local)), let shard = shards[Int(local)] else {
       _ = refuseWholeKeyspace()
       return nil
     }
-    return (local, shards[Int(local)].id)
+    return (local, shard.id)
   }
 
   /// The slot that an argument names; nil if it is none, which has been answered.
@@ -44,6 +44,7 @@ extension Engine {
     guard let shard = ownShard(), let slot = slotArgument(call[2]) else { return .none }
     // What has changed hands is to be known before anything is said about it.
     drainMailbox()
+    if isMovedAlongCursor(slot, of: shard.local) { return .none }
     switch (Word(call[3]), call.count) {
     case ("MIGRATING", 5): return setMigrating(slot, of: shard.local, to: call[4])
     case ("IMPORTING", 5): return setImporting(slot, of: shard.local, from: call[4])
@@ -58,6 +59,13 @@ extension Engine {
     }
   }
 
+  /// Whether the rebalancer is moving a slot along a cursor, which then nobody moves by hand; if so, that has been answered.
+  mutating func isMovedAlongCursor(_ slot: Int, of shard: Int32) -> Bool {
+    if openSlot(slot, of: shard)?.cursor == nil { return false }
+    fail(text: "ERR Slot \(slot) is being moved by the rebalancer; see CLUSTER REBALANCE STATUS")
+    return true
+  }
+
   private mutating func setMigrating(_ slot: Int, of shard: Int32, to node: RawSpan) -> Effect {
     if keyspace.owner(of: slot) != shard {
       return failing(text: "ERR I'm not the owner of hash slot \(slot)")
@@ -65,7 +73,7 @@ extension Engine {
     guard let target = self.shard(named: node) else {
       return failing(bytes: unknownNode("ERR I don't know about node ", node))
     }
-    if target.id == shards[Int(shard)].id {
+    if target.id == shards[Int(shard)]?.id {
       // Nothing would ever leave, and whoever asks for an absent key would be sent back to where it came from.
       close(slot, of: shard)
     } else {
@@ -95,7 +103,7 @@ extension Engine {
     }
     let local = sessions[current].shard
     let isHere = keyspace.owner(of: slot) == local
-    let own = shards[Int(local)].id
+    let own = shards[Int(local)]?.id
     if isHere, target.id != own, keyspace.keyCount(of: slot) > 0 {
       return failing(
         text:

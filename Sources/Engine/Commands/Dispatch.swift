@@ -175,6 +175,13 @@ extension Engine {
     case .clusterSlaves, .clusterReplicas: clusterReplicas(call)
     case .clusterCountFailureReports: clusterCountFailureReports(call)
     case .migrate: migrate(call)
+    case .clusterMigrateSlots: clusterMigrateSlots(call)
+    case .clusterGetSlotMigrations: clusterGetSlotMigrations(call)
+    case .clusterCancelSlotMigrations: clusterCancelSlotMigrations(call)
+    case .clusterSlotStats: clusterSlotStats(call)
+    case .clusterResize: clusterResize(call)
+    case .clusterRebalance: clusterRebalance(call)
+    case .clusterEvents: clusterEvents(call)
     // Containers are resolved to a subcommand, or refused for want of one, before they come here.
     case .object, .client, .config, .cluster, .slowLog, .latency, .memory: syntaxError()
     }

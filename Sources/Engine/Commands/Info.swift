@@ -80,7 +80,7 @@ extension Engine {
 
   private func serverFields() -> [(String, String)] {
     let uptime = max(0, (now - process.startedAt) / 1000)
-    let shard = shownShard.map { Int(shards[Int($0)].id.number) } ?? 0
+    let shard = shownShard.flatMap { shards[Int($0)] }.map { Int($0.id.number) } ?? 0
     return [
       ("redis_version", TernVersion.redis), ("redis_git_sha1", "00000000"),
       ("redis_git_dirty", "0"),
@@ -114,7 +114,7 @@ extension Engine {
       if shownShard == nil || sessions[one.client.index].shard == shownShard { waits += 1 }
     }
     return [
-      ("connected_clients", "\(shownShard.map { clientCounts[Int($0)] } ?? all)"),
+      ("connected_clients", "\(shownShard.map { clientCounts[Self.page(ofShard: $0)] } ?? all)"),
       ("cluster_connections", "0"), ("maxclients", "\(settings.maxClients)"),
       ("client_recent_max_input_buffer", "\(mostIn)"),
       ("client_recent_max_output_buffer", "\(mostOut)"),
@@ -269,7 +269,9 @@ extension Engine {
   private func replicationFields() -> [(String, String)] {
     // Random with the run, and each shard's own: what a replica of an earlier run or another shard knows is worth nothing here.
     var seed = Array(process.runID.utf8) + Array(":\(replicationIDChanges)".utf8)
-    if let shard = shownShard { seed += Array(":\(shards[Int(shard)].nodeID)".utf8) }
+    if let shard = shownShard.flatMap({ shards[Int($0)] }) {
+      seed += Array(":\(shard.nodeID)".utf8)
+    }
     return [
       ("role", "master"), ("connected_slaves", "0"), ("master_failover_state", "no-failover"),
       ("master_replid", SHA1(seed).text),

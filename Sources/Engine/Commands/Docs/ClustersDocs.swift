@@ -86,6 +86,24 @@ extension Documentation {
       ^ 4.0.0 The ids of the nodes came.
       ^ 7.0.0 More about how to reach a node came.
       ! deprecated 7.0.0 `CLUSTER SHARDS`
+    cluster|migrateslots
+      = Moves whole slots of this shard to others.
+      block:block*+ ( slotsrange-token:pure-token=SLOTSRANGE range:block* ( start-slot:integer end-slot:integer ) node-id:string=NODE )
+    cluster|getslotmigrations
+      = Lists the moves of whole slots, under way and ended.
+    cluster|cancelslotmigrations
+      = Calls the moves of this shard's slots off.
+    cluster|slot-stats
+      = Tells what slots hold and what they have cost.
+      filter:oneof ( slotsrange:block=SLOTSRANGE ( start-slot:integer end-slot:integer ) orderby:block=ORDERBY ( metric:string limit:integer?=LIMIT order:oneof? ( asc:pure-token=ASC desc:pure-token=DESC ) ) )
+    cluster|resize
+      = Has the cluster have so many shards with equal shares of the slots.
+      shards:integer=SHARDS mode:oneof?=MODE ( handover:pure-token=HANDOVER incremental:pure-token=INCREMENTAL )
+    cluster|rebalance
+      = Deals the slots to the shards anew, or tells and steers what is under way.
+    cluster|events
+      = Lists what has happened to the cluster.
+      count:integer?=COUNT id:integer?=SINCE
     readonly
       = Lets this connection read from a replica.
     readwrite
