@@ -23,6 +23,9 @@ public enum ClusterRequest: Sendable, Equatable {
   case assign([SlotRange], to: ShardID)
   /// DELSLOTS, DELSLOTSRANGE, FLUSHSLOTS: nobody owns these slots any more. Those that nobody owns already stay as they are.
   case unassign([SlotRange])
+  /// DELSLOTS of another shard's slot and ADDSLOTS in one EXEC, as redis-cli repairs a slot whose keys are on two sides: the slot is that
+  /// shard's although its owner has keys left, which are set aside there (`Engine.setAside`).
+  case takeOver(HashSlot, to: ShardID)
   /// BUMPEPOCH: that shard gets the next epoch. The outcome is `.epoch`.
   case bumpEpoch(ShardID)
   /// SET-CONFIG-EPOCH: the epoch of the only shard of a cluster, at most raised.

@@ -14,15 +14,20 @@ extension Engine {
   /// request, and the whole reply is held until they are made. If they are refused the connection is closed instead: what was written
   /// would not be true.
   mutating func park(for request: ClusterRequest, answer: String = "OK") {
+    park(forAll: [request], answer: answer)
+  }
+
+  /// The same of several changes at once.
+  mutating func park(forAll requests: [ClusterRequest], answer: String = "OK") {
     if isInTransaction, let transaction = sessions[current].transaction {
-      if transaction.clusterRequests.count >= Self.clusterRequestLimit {
+      if transaction.clusterRequests.count + requests.count > Self.clusterRequestLimit {
         return fail("ERR Too many changes of the cluster in one transaction")
       }
-      transaction.clusterRequests.append(request)
+      transaction.clusterRequests += requests
       return reply.append(text: "+\(answer)\r\n")
     }
     sessions[current].mode.insert(.parked)
-    ask([request], for: current)
+    ask(requests, for: current)
   }
 
   /// Puts changes among those that the server takes to the authority.

@@ -19,6 +19,7 @@ extension ControlPlane {
     switch request {
     case .setSlot(let slot, to: let shard):
       return await byHand { .setSlot($0, slot, to: shard) }
+    case .takeOver(let slot, to: let shard): return await takeOver(slot, shard)
     case .assign(let slots, to: let shard):
       return await byHand { .assign($0, slots: slots, to: shard) }
     case .unassign(let slots):
@@ -42,6 +43,18 @@ extension ControlPlane {
       return .done
     case .rebalance(let request): return await outcome(of: request)
     }
+  }
+
+  /// A slot changes its owner by hand although keys are left, which stay where they are (redis-cli's repair).
+  private func takeOver(_ slot: HashSlot, _ shard: ShardID) async -> ClusterOutcome {
+    guard let source = rebalancer.map.owner(of: slot) else {
+      return await byHand { .assign($0, slots: [SlotRange(slot, slot)], to: shard) }
+    }
+    let worker = workers[home(of: source).worker]
+    await worker.run { $0.setAside(slot) }
+    let outcome = await byHand { .setSlot($0, slot, to: shard) }
+    await worker.run { $0.setAside(nil) }
+    return outcome
   }
 
   private func epoch(of shard: ShardID) -> ConfigEpoch {
@@ -89,7 +102,7 @@ extension ControlPlane {
     case .pause: return await begin(.pause)
     case .resume: return await begin(.resume)
     case .speed(let slots): return await begin(.speed(slots))
-    case .migrate(let blocks, source: let source):
+    case .migrate(let blocks, let source):
       let jobs = blocks.map {
         Rebalancer.Block(job: Self.newJob(), slots: $0.slots, target: $0.target)
       }
@@ -185,7 +198,8 @@ extension ControlPlane {
     for shard in status.shards {
       let home = home(of: shard.shard.id)
       let isCreating = shard.state == .creating
-      let held = isCreating ? nil : await workers[home.worker].run { $0.holdings(ofShard: home.local) }
+      let held =
+        isCreating ? nil : await workers[home.worker].run { $0.holdings(ofShard: home.local) }
       shards.append(
         .map([
           .init("shard", .integer(Int(shard.shard.id.number))),
