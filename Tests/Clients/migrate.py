@@ -10,6 +10,7 @@ redis-server given the same call, and clients write to the slot while it moves: 
 
 import random
 import socket
+import subprocess
 import threading
 import time
 
@@ -279,6 +280,37 @@ def into_a_redis_cluster(options):
         # And from there into a slot that a shard imports.
         expect_equal(call(y, "MIGRATE", "127.0.0.1", tern.port + 1, "", 0, 5000, "KEYS", *names), b"OK", "from a Redis cluster")
         check(lambda *c: call(a, *c), keys, "back")
+
+
+@test(tern_only=True)
+def redis_cli_fixes(options):
+    """redis-cli --cluster fix: a slot that is half moved is brought together, one that nobody has is covered."""
+    with rig.Tern(options, 3) as tern:
+        keys = kinds(options.seed + 3, 20)
+        with tern.shard(1) as c:
+            put(c, keys)
+        a, b, one, two = opened(tern)
+        entry = f"127.0.0.1:{tern.port + 3}"
+
+        def cli(*arguments, well=True):
+            done = subprocess.run(["redis-cli", "--cluster", *arguments], input="yes\n" * 9, capture_output=True, text=True, timeout=60)
+            expect_equal(done.returncode == 0, well, f"redis-cli {arguments}: {done.stdout[-500:]}")
+
+        expect_equal(call(a, "MIGRATE", "127.0.0.1", tern.port + 2, "", 0, 5000, "KEYS", *[key for key, _, _ in keys[:15]]), b"OK", "MIGRATE")
+        cli("fix", entry)
+        cli("check", entry)
+        check(lambda *c: call(b, *c), keys, "fixed")
+        expect_equal([c.ask("CLUSTER", "COUNTKEYSINSLOT", SLOT) for c in (a, b)], [0, len(keys)], "keys in the slot")
+        empty = b.ask("CLUSTER", "KEYSLOT", "{nothing}")
+        for n in (1, 2, 3):
+            with tern.shard(n) as c:
+                call(c, "CLUSTER", "DELSLOTS", empty)
+        cli("check", entry, well=False)
+        cli("fix", entry)
+        cli("check", entry)
+        cli("reshard", entry, "--cluster-from", two, "--cluster-to", one, "--cluster-slots", "300", "--cluster-yes")
+        cli("rebalance", entry, "--cluster-threshold", "1")
+        cli("check", entry)
 
 
 @test(tern_only=True)
