@@ -165,6 +165,8 @@ public struct Engine: ~Copyable {
     didSet { setOpenSlotBits() }
   }
   var openSlotSet = SlotSet()
+  /// The slot that is let go with keys in it (`setAside`); −1 = none.
+  var settingAside = -1
   /// ASKING was sent before the command that is looked at.
   var wasAsking = false
   /// Who watches which keys.

@@ -264,7 +264,7 @@ extension Engine {
     if !heldKeys.isEmpty, heldKeys.contains(HeldKey(slot, hash)) { return false }
     return switch slotState(slot, of: shard) {
     case .held: true
-    case .migrating: keyspace.find(slot, hash, key) != nil
+    case .migrating: isPresent(key, hash, in: slot)
     case .elsewhere, .unassigned, .importingByPresence, .importingByCursor: false
     }
   }

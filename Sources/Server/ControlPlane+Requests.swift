@@ -19,6 +19,7 @@ extension ControlPlane {
     switch request {
     case .setSlot(let slot, to: let shard):
       return await byHand { .setSlot($0, slot, to: shard) }
+    case .takeOver(let slot, to: let shard): return await takeOver(slot, shard)
     case .assign(let slots, to: let shard):
       return await byHand { .assign($0, slots: slots, to: shard) }
     case .unassign(let slots):
@@ -42,6 +43,18 @@ extension ControlPlane {
       return .done
     case .rebalance(let request): return await outcome(of: request)
     }
+  }
+
+  /// A slot changes its owner by hand although keys are left, which stay where they are (redis-cli's repair).
+  private func takeOver(_ slot: HashSlot, _ shard: ShardID) async -> ClusterOutcome {
+    guard let source = rebalancer.map.owner(of: slot) else {
+      return await byHand { .assign($0, slots: [SlotRange(slot, slot)], to: shard) }
+    }
+    let worker = workers[home(of: source).worker]
+    await worker.run { $0.setAside(slot) }
+    let outcome = await byHand { .setSlot($0, slot, to: shard) }
+    await worker.run { $0.setAside(nil) }
+    return outcome
   }
 
   private func epoch(of shard: ShardID) -> ConfigEpoch {

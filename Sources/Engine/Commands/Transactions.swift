@@ -150,6 +150,7 @@ extension Engine {
       ask(transaction.clusterRequests, for: current)
       transaction.clusterRequests = []
     }
+    transaction.forgottenSlots = []
   }
 
   /// The session's transaction, a new one if it has none.
