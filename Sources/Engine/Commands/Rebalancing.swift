@@ -103,7 +103,7 @@ extension Engine {
 
   /// The node of the map that an argument names; nil if there is none, which has been answered.
   private mutating func knownNode(_ argument: RawSpan) -> NodeID? {
-    guard argument.byteCount == 40, let name = NodeID(argument) else {
+    guard argument.byteCount == 40, let name = NodeID(hexadecimal: Self.bytes(of: argument)) else {
       fail(text: "ERR Invalid node name: \(Self.text(argument.extracting(0..<min(40, argument.byteCount))))")
       return nil
     }
