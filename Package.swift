@@ -68,6 +68,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+    .testTarget(
+      name: "ConsistencyTests", dependencies: ["Tern", "RESP", "Sharding"], swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]
 )
