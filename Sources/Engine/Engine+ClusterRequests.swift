@@ -38,7 +38,9 @@ extension Engine {
   mutating func complete(_ pending: PendingClusterRequest) {
     let index = pending.client.index
     // The client may be gone, and another one in its place.
-    guard sessions.contains(index), sessions[index].id == pending.clientNumber else { return }
+    guard sessions.contains(index), sessions[index].id == pending.clientNumber,
+      sessions[index].mode.contains(.parked)
+    else { return }
     if current >= 0 {
       clusterAnswersWhileBusy.append(pending)
       return

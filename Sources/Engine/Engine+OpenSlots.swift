@@ -35,10 +35,19 @@ struct OpenSlot {
   var table: Int
   /// Whom an importing slot comes from.
   var source: NodeID?
+  /// The boundary in hash order of a slot that is moved along a cursor: keys whose prefixes are below it are the target's. nil = a key
+  /// is where it is found.
+  var cursor: UInt64?
+  /// Entries that came and found no memory yet, and the cursor behind them.
+  var stranded: (batch: EntryBatch, cursor: UInt64)?
+  /// A client was answered TRYAGAIN: the slot is moved without pauses.
+  var isUrgent = false
 
   init(
-    shard: Int32, slot: Int, state: SlotState, table: Int? = nil, source: NodeID? = nil
+    shard: Int32, slot: Int, state: SlotState, table: Int? = nil, source: NodeID? = nil,
+    cursor: UInt64? = nil
   ) {
+    self.cursor = cursor
     self.shard = shard
     self.slot = slot
     self.state = state
@@ -47,7 +56,12 @@ struct OpenSlot {
   }
 
   /// Whether the shard takes the slot over.
-  var isImporting: Bool { state == .importingByPresence }
+  var isImporting: Bool { state == .importingByPresence || state == .importingByCursor }
+
+  /// On whose side of the cursor a hash is: whether its key is this shard's. Only of a slot that is moved along a cursor.
+  func hasHash(_ hash: KeyHash, _ cursor: UInt64) -> Bool {
+    (hash.prefix >= cursor) == (table < Keyspace.slotCount)
+  }
 }
 
 extension Engine {

@@ -95,7 +95,11 @@ extension Engine {
     case .serve: break
     case .moved: fail(line: map.redirect(for: HashSlot(UInt16(slot))))
     case .ask(let target): fail(line: map.ask(HashSlot(UInt16(slot)), of: target))
-    case .tryAgain: fail(line: ErrorReply.tryAgain)
+    case .tryAgain:
+      if let i = openSlots.firstIndex(where: { $0.slot == slot && $0.cursor != nil }) {
+        openSlots[i].isUrgent = true
+      }
+      fail(line: ErrorReply.tryAgain)
     case .clusterDown: fail(line: ErrorReply.clusterDown)
     }
   }
@@ -146,8 +150,11 @@ extension Engine {
     if isPresent(key, in: table) { tally.here += 1 } else { tally.gone += 1 }
   }
 
-  /// Whether a table has a key whose time has not come.
-  private func isPresent(_ key: RawSpan, in table: Int) -> Bool {
+  /// Whether a key of an open slot is here: on this side of the cursor, or, without one, in that table with time to live.
+  func isPresent(_ key: RawSpan, in table: Int) -> Bool {
+    if let open = openSlots.first(where: { $0.table == table }), let cursor = open.cursor {
+      return open.hasHash(KeyHash(key, seed: hashSeed), cursor)
+    }
     guard let entry = keyspace.find(table, KeyHash(key, seed: hashSeed), key) else { return false }
     guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else { return true }
     return expiry > now
@@ -184,6 +191,7 @@ extension Engine {
       case .drain: isDraining = true
       case .clusterChanged(let pending): complete(pending)
       case .adoptOpen(let slots, let shard): adoptOpen(slots, by: shard)
+      case .adoptEntries(let entries): adopt(entries)
       case .migrated(let outcome): land(outcome)
       }
     }

@@ -16,6 +16,8 @@ public enum MailboxMessage: Sendable {
   case clusterChanged(PendingClusterRequest)
   /// These slots belong to a shard of this worker, with what it has imported of them; sent before the map that says so is published.
   case adoptOpen([SlotRange], by: ShardID)
+  /// The next keys, in hash order, of a slot that a shard of this worker is being given.
+  case adoptEntries(HandedEntries)
   /// What has become of keys that were sent to another server (MIGRATE).
   case migrated(MigrationOutcome)
 }
@@ -39,6 +41,7 @@ public final class Mailbox: Sendable {
   deinit {
     for message in takeAll() {
       if case .adopt(let tables) = message { tables.batch.discard() }
+      if case .adoptEntries(let entries) = message { entries.batch?.discard() }
     }
   }
 
@@ -47,6 +50,9 @@ public final class Mailbox: Sendable {
 
   /// Leaves tables, and wakes the worker that adopts them. There is always room: only one flip at a time is under way in a process.
   func push(_ tables: HandedOver) { pushAlways(.adopt(tables)) }
+
+  /// Leaves the next keys of a slot.
+  func push(_ entries: HandedEntries) { pushAlways(.adoptEntries(entries)) }
 
   /// Leaves slots that were emptied key by key.
   func pushOpen(_ slots: [SlotRange], _ shard: ShardID) { pushAlways(.adoptOpen(slots, by: shard)) }

@@ -40,6 +40,10 @@ public struct Settings: Sendable, Equatable {
   public var announcePort = 0
   /// Seconds for which the port of a shard that was removed answers MOVED.
   public var clusterDrainTimeout = 60
+  /// What an incremental migration may move in a second; 0 = as much as can be.
+  public var migrationBytesPerSecond = 0
+  /// The part of a worker's time that an incremental migration may take, in percent: what it costs other commands.
+  public var migrationCPUPercent = 25
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.

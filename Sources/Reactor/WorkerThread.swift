@@ -54,6 +54,9 @@ public enum WorkerThread {
     return Handle(thread: thread)
   }
 
+  /// Has the calling thread sleep: not for workers.
+  public static func pause(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+
   /// The calling thread, as a number to compare.
   public static var current: UInt { UInt(pthread_self()) }
 }

@@ -46,7 +46,8 @@ extension ControlPlane {
     let (from, to) = (home(of: source), home(of: target))
     let order = HandOver(
       flip: flip.number, slots: flip.slots, source: from.local, target: to.local,
-      targetID: target, mailbox: mailboxes[to.worker], map: map, memory: memory, mustBeEmpty: flip.mustBeEmpty)
+      targetID: target, mailbox: mailboxes[to.worker], map: map, memory: memory,
+      mustBeEmpty: flip.mustBeEmpty || emptied.remove(flip.number) != nil)
     switch await workers[from.worker].run({ $0.handOver(order) }) {
     case .done: return nil
     case .notOwned: return .other("the source does not own all of the slots")
@@ -76,10 +77,5 @@ extension ControlPlane {
     case false: return .notEmpty
     case nil: return .other("the source's worker has ended")
     }
-  }
-
-  /// Moves the keys of a slot along a cursor.
-  func migrate(_ flip: Rebalancer.Flip) async {
-    inbox.post(.refused(flip: flip.number, .other("MODE incremental is not there yet")))
   }
 }

@@ -36,7 +36,7 @@ actor ControlPlane {
   let board: MapBoard
   let inbox: ControlPlaneInbox
   let process: ProcessState
-  private let settings: Settings
+  let settings: Settings
   /// The port of the configuration endpoint; shard i listens i above it.
   private let base: Int
   private let store: TopologyStore
@@ -44,6 +44,8 @@ actor ControlPlane {
   var rebalancer: Rebalancer
   /// The memory of flips whose targets are ready.
   var memory: [UInt64: SlotTableMemory] = [:]
+  /// Flips whose slots were moved along a cursor, and are empty at the source.
+  var emptied: Set<UInt64> = []
   /// Jobs whose end somebody wants to know, and how those of them have ended that have.
   var ends: [JobID: JobOutcome?] = [:]
   /// Who waits for them.
@@ -115,7 +117,8 @@ actor ControlPlane {
       process.log.notice("a shard was removed", ["shard": "\(id.number)"])
     case .closeShard(let id): await close(id)
     case .prepare(let flip): await prepare(flip)
-    case .migrate(let flip): await migrate(flip)
+    // Slices go on while others ask how far it is.
+    case .migrate(let flip): Task { await migrate(flip) }
     case .handOver(let flip, map: let map): await handOver(flip, map)
     case .publish(let map): board.publish(map)
     case .save(let topology): save(topology)

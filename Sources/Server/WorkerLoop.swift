@@ -34,6 +34,7 @@ struct WorkerLoop: ~Copyable {
   private let sequencer: Sequencer
   private let process: ProcessState
   private let control: ControlPlaneInbox
+  private let migrator: Migrator
   private let index: Int
   /// Unix microseconds of this turn.
   private var now: Int64 = 0
@@ -69,6 +70,7 @@ struct WorkerLoop: ~Copyable {
     control = options.control
     let wakeUp = reactor.wakeUp
     options.engine.mailbox.hang { wakeUp.wake() }
+    migrator = Migrator(options.engine.mailbox, reactor.wakeUp)
     sequencer.add(options.engine.mailbox, reactor.wakeUp)
     process.began(reactor.backend)
     for (place, listener) in listeners.enumerated() {
@@ -299,6 +301,7 @@ struct WorkerLoop: ~Copyable {
     engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
     for line in engine.takeLogLines() { process.log.notice(line) }
     engine.tick()
+    migrator.closeIdle()
     closeOverdue()
   }
 
@@ -333,6 +336,7 @@ struct WorkerLoop: ~Copyable {
       sequencer.acknowledge(applied.number)
     }
     for request in engine.takeClusterRequests() { control.post(request, from: index) }
+    for migration in engine.takeMigrations() { migrator.submit(migration) }
     waitingControls += engine.takeControlRequests()
     while let first = waitingControls.first, sequencer.submit(first, from: index) {
       waitingControls.removeFirst()

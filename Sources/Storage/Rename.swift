@@ -22,7 +22,7 @@ extension Keyspace {
     guard let again = find(slot, state.pointee.hashing.hash(old.keyBytes), old.keyBytes) else {
       preconditionFailure("an entry was lost while another came in")
     }
-    remove(slot, again, keepingValue: true)
+    remove(slot, again, .freedWithoutValue)
   }
 
   /// Copies an entry's value to another key, over what `find` has given for that.

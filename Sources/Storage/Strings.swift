@@ -324,13 +324,20 @@ extension Keyspace {
   // MARK: Removing
 
   /// Removes an entry and frees it; a value of more than 1 MiB waits for `bury`.
-  public mutating func remove(_ slot: Int, _ ref: EntryRef) {
-    remove(slot, ref, keepingValue: false)
+  public mutating func remove(_ slot: Int, _ ref: EntryRef) { remove(slot, ref, .freed) }
+
+  /// Removes an entry that is not freed: another referrer has it from now on.
+  mutating func detach(_ slot: Int, _ ref: EntryRef) { remove(slot, ref, .kept) }
+
+  /// What becomes of an entry that is removed.
+  enum Removed {
+    /// It is freed with its value; or without it, where that lies apart and another entry refers to it by now; or lives on.
+    case freed, freedWithoutValue, kept
   }
 
-  /// Removes an entry; a value that lies apart may be left to another entry, which refers to it by now.
+  /// Removes an entry.
   @inline(__always)
-  func remove(_ slot: Int, _ ref: EntryRef, keepingValue: Bool) {
+  func remove(_ slot: Int, _ ref: EntryRef, _ removed: Removed) {
     let table = table(slot)
     let entry = ref.entry
     let bytes = entry.allocatedByteCount
@@ -338,7 +345,7 @@ extension Keyspace {
     count(table, slot, keys: -1, bytes: -bytes, expiring: expires ? -1 : 0)
     if table.pointee.figures.keys == 0 {
       // The last one: no table then.
-      free(entry, keepingValue: keepingValue)
+      dispose(of: entry, removed)
       ref.bucket.empty(ref.index)
       return dropEmptyTable(table, slot)
     }
@@ -347,20 +354,20 @@ extension Keyspace {
     if displacement == 0 && !ref.isExtension {
       bucket.empty(ref.index)
       // A rare bucket of a full segment has so few: only these ask how many its segment has.
-      if bucket.taken.nonzeroBitCount > 3 { return free(entry, keepingValue: keepingValue) }
+      if bucket.taken.nonzeroBitCount > 3 { return dispose(of: entry, removed) }
     }
     let prefix = state.pointee.hashing.hash(entry.keyBytes).prefix
-    free(entry, keepingValue: keepingValue)
+    dispose(of: entry, removed)
     if displacement != 0 || ref.isExtension { unlink(table, slot, ref, prefix, displacement) }
     if bucket.taken.nonzeroBitCount <= 3 && !ref.isExtension { shrink(table, slot, prefix) }
   }
 
   @inline(__always)
-  private func free(_ entry: Entry, keepingValue: Bool) {
-    if keepingValue {
-      deallocate(entry.address, entry.shape.allocatedByteCount)
-    } else {
-      free(entry)
+  private func dispose(of entry: Entry, _ removed: Removed) {
+    switch removed {
+    case .freed: free(entry)
+    case .freedWithoutValue: deallocate(entry.address, entry.shape.allocatedByteCount)
+    case .kept: break
     }
   }
 

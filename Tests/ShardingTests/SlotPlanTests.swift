@@ -92,7 +92,7 @@ private func rangeCount(_ owners: [Int]) -> Int {
   /// one, moves are as few as can be where ranges allow, and the limit holds.
   @Test func exhaustive() {
     for shardCount in 1...3 {
-      let slotCount = 7
+      let slotCount = 6
       var worlds = 1
       for _ in 0..<slotCount { worlds *= shardCount + 1 }
       for world in 0..<worlds {
@@ -127,7 +127,7 @@ private func rangeCount(_ owners: [Int]) -> Int {
   /// Layouts and weights at random: quotas are kept and so is the limit on ranges, whatever it is.
   @Test(arguments: [1, 2, 3] as [UInt64]) func anyLayout(seed: UInt64) {
     var numbers = Numbers(seed: seed)
-    for _ in 0..<300 {
+    for _ in 0..<150 {
       let shardCount = Int.random(in: 1...20, using: &numbers)
       let slotCount = Int.random(in: 1...400, using: &numbers)
       let runs = Int.random(in: 1...40, using: &numbers)
@@ -158,7 +158,7 @@ private func rangeCount(_ owners: [Int]) -> Int {
     var numbers = Numbers(seed: seed)
     var owners = SlotOwners.uniform(shardCount: 300)
     var shards = ids(1...300)
-    for round in 0..<25 {
+    for round in 0..<10 {
       let count = round == 0 ? 280 : Int.random(in: 1...500, using: &numbers)
       let targets = ids(1...count)
       let plan = SlotPlan(from: owners, of: shards, to: targets, goal: .byCount)
@@ -190,9 +190,9 @@ private func rangeCount(_ owners: [Int]) -> Int {
     return sums
   }
 
-  @Test(arguments: [6, 7, 8, 9] as [UInt64]) func loadsBecomeEqual(seed: UInt64) {
+  @Test(arguments: [6, 7] as [UInt64]) func loadsBecomeEqual(seed: UInt64) {
     var numbers = Numbers(seed: seed)
-    for shardCount in [2, 3, 8, 30, 100] {
+    for shardCount in [2, 3, 8, 40] {
       // No slot above a fiftieth of a share; a gradient, noise, and shards that join or leave.
       let share = UInt64(1_000_000)
       let step = share * UInt64(shardCount) / 16384

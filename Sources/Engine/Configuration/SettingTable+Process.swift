@@ -144,6 +144,12 @@ extension SettingTable {
       "the file is always nodes.conf in `dir`"),
     .drives(
       "cluster-drain-timeout", .integer(0...86400), .immutable, .number(\.clusterDrainTimeout)),
+    .drives(
+      "cluster-migration-bytes-per-second", .memory(0...UInt64.max), .immutable,
+      .number(\.migrationBytesPerSecond)),
+    .drives(
+      "cluster-migration-cpu-percent", .integer(1...100), .immutable,
+      .number(\.migrationCPUPercent)),
     .accepted("cluster-enabled", .only("yes"), .immutable, "yes", "Tern is a cluster"),
     .accepted(
       "cluster-link-sendbuf-limit", .memory(0...UInt64.max), "0",

@@ -143,7 +143,10 @@ extension Rebalancer {
     var ranges = mine.ranges
     active[index].record.slotsTotal -= slots.slotCount - ranges.slotCount
     guard !ranges.isEmpty else {
-      if active[index].isManual {
+      // Somebody else may have done it first; that is as well.
+      let new = target.flatMap { map.index(of: $0) }
+      let isDone = slots.slots.allSatisfy { topology.owners[$0] == new }
+      if active[index].isManual, !isDone {
         end(index, .failed("The slot has another owner now"), now)
       }
       return

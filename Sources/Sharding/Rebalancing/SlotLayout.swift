@@ -10,11 +10,11 @@
 //                                                  …             then gap by gap, shard by shard
 //
 // Every piece that is filled in uses up its gap or its shard's lack. With at most one anchor a shard
-// that gives at most 2 × shards ranges: if after filling from the sides G gaps are left, both of
-// whose sides lack nothing, then at least G − 1 of the n shards lack nothing, at most n − G + 1 lack
-// some, and the last pieces are at most G + (n − G + 1) − 1 = n, beside n anchors (pieces from the
-// sides make these longer). So as many anchors are kept as leave few enough ranges, all if possible,
-// and all means the least moves.
+// that gives at most 2 × shards ranges: if after filling from the sides G gaps are left, whose sides
+// lack nothing, then at least G − 1 of the n shards lack nothing, at most n − G + 1 lack some, and
+// the last pieces are at most G + (n − G + 1) − 1 = n, beside n anchors (pieces from the sides make
+// these longer). So the longest anchor of each shard is kept, and of the others as many as leave few
+// enough ranges, all if possible; and all means the least moves.
 
 /// The deal of some slots to some shards by quotas. Slots and shards are indexes here, and there may
 /// be any number of slots.
@@ -37,12 +37,12 @@ enum SlotLayout {
   /// given out; `rangeLimit` is at least twice the number of weights.
   static func owners(present: [Int?], weights: [Double], rangeLimit: Int) -> [Int] {
     let quotas = quotas(present: present, weights: weights)
-    var anchors = anchors(present: present, quotas: quotas)
-    anchors.sort { ($0.count, $1.first) > ($1.count, $0.first) }
+    let (longest, others) = anchors(present: present, quotas: quotas)
+    let anchors = longest + others
     let all = fill(anchors[...], slotCount: present.count, quotas: quotas)
     if rangeCount(all) <= rangeLimit { return expanded(all, present.count) }
     // Not quite monotonic, so that this finds many anchors, and not always the most.
-    var low = min(weights.count, anchors.count)
+    var low = longest.count
     var high = anchors.count
     var best = fill(anchors[..<low], slotCount: present.count, quotas: quotas)
     precondition(rangeCount(best) <= rangeLimit, "one anchor a shard leaves few ranges")
@@ -92,8 +92,11 @@ enum SlotLayout {
     return quotas
   }
 
-  /// The runs that shards keep, the longest first until their quotas are full, the last one cut.
-  private static func anchors(present: [Int?], quotas: [Int]) -> [Anchor] {
+  /// The runs that shards keep, the longest first until their quotas are full, the last one cut: the
+  /// longest one of each shard, and the others.
+  private static func anchors(
+    present: [Int?], quotas: [Int]
+  ) -> (longest: [Anchor], others: [Anchor]) {
     var runs: [Anchor] = []
     var lacks = quotas
     var first = 0
@@ -111,9 +114,10 @@ enum SlotLayout {
     }
     runs.sort { ($0.count, $1.first) > ($1.count, $0.first) }
     var left = quotas
-    var kept: [Anchor] = []
-    kept.reserveCapacity(runs.count)
+    var longest: [Anchor] = []
+    var others: [Anchor] = []
     for var run in runs where left[run.owner] > 0 {
+      let isLongest = left[run.owner] == quotas[run.owner]
       let surplus = run.count - left[run.owner]
       if surplus > 0 {
         if isWelcome(run.first - 1), !isWelcome(run.end) {
@@ -123,9 +127,10 @@ enum SlotLayout {
         }
       }
       left[run.owner] -= run.count
-      kept.append(run)
+      if isLongest { longest.append(run) } else { others.append(run) }
     }
-    return kept
+    others.sort { ($0.count, $1.first) > ($1.count, $0.first) }
+    return (longest, others)
   }
 
   /// The deal in which these anchors stay where they are.
