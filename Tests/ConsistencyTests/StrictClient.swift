@@ -21,6 +21,8 @@ struct StrictClient {
     var histories: [RegisterHistory] = []
     var commands = 0
     var redirects = 0
+    /// Of these, those by ASK.
+    var asks = 0
   }
 
   private enum Kind {
@@ -36,6 +38,8 @@ struct StrictClient {
     let place: Int
     var port: Int
     var redirects = 0
+    /// Whether it was sent here by ASK.
+    var isAsking = false
     var sentAt: UInt64 = 0
   }
 
@@ -142,7 +146,10 @@ struct StrictClient {
     }
   }
 
+  private static let asking = request(["ASKING"])
+
   private func append(_ item: Work, to wire: Wire) {
+    if item.isAsking { wire.output += Self.asking }
     switch item.kind {
     case .increment: wire.output += counters[item.place].request
     case .write(let value):
@@ -158,6 +165,10 @@ struct StrictClient {
 
   /// Takes a command's reply; the command again if it is to be sent elsewhere.
   private mutating func take(_ item: Work, _ wire: Wire) throws(Broken) -> Work? {
+    if item.isAsking {
+      let line = try wire.line()
+      if text(line) != "+OK" { throw Broken("ASKING is answered \(text(line))") }
+    }
     let line = try wire.line()
     seen.commands += 1
     switch (line.first, item.kind) {
@@ -191,12 +202,12 @@ struct StrictClient {
         value: value, isWrite: isWrite, start: item.sentAt, end: monotonic()))
   }
 
-  /// `-MOVED slot host:port`, and nothing else, once.
+  /// `-MOVED slot host:port` or `-ASK slot host:port`, and nothing else, once.
   private mutating func follow(_ line: ArraySlice<UInt8>, _ item: Work) throws(Broken) -> Work {
     let slot = slot(of: item)
     let words = line.split(separator: UInt8(ascii: " "))
-    guard words.count == 3, text(words[0]) == "-MOVED", number(words[1]) == UInt64(slot),
-      let colon = words[2].lastIndex(of: UInt8(ascii: ":")),
+    guard words.count == 3, ["-MOVED", "-ASK"].contains(text(words[0])),
+      number(words[1]) == UInt64(slot), let colon = words[2].lastIndex(of: UInt8(ascii: ":")),
       let port = number(words[2][(colon + 1)...])
     else { throw Broken("slot \(slot) at port \(item.port): \(text(line))") }
     if item.redirects > 0,
@@ -206,9 +217,10 @@ struct StrictClient {
         "slot \(slot) was redirected to port \(item.port), and from there: \(text(line))")
     }
     if Int(port) == item.port { throw Broken("port \(port) redirects to itself: \(text(line))") }
-    seen.redirects += 1
-    owners[slot] = Int(port)
     var again = item
+    again.isAsking = text(words[0]) == "-ASK"
+    seen.redirects += 1
+    if again.isAsking { seen.asks += 1 } else { owners[slot] = Int(port) }
     again.port = Int(port)
     again.redirects += 1
     return again
