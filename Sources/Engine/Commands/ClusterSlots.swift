@@ -44,6 +44,10 @@ extension Engine {
     guard let shard = ownShard(), let slot = slotArgument(call[2]) else { return .none }
     // What has changed hands is to be known before anything is said about it.
     drainMailbox()
+    // Keys lie on both sides of its cursor: whoever opened or closed the slot by hand meanwhile would lose those of one side.
+    if Word(call[3]) != "NODE", openSlot(slot, of: shard.local)?.cursor != nil {
+      return failing(text: "ERR Slot \(slot) is being migrated; CLUSTER REBALANCE CANCEL ends that")
+    }
     switch (Word(call[3]), call.count) {
     case ("MIGRATING", 5): return setMigrating(slot, of: shard.local, to: call[4])
     case ("IMPORTING", 5): return setImporting(slot, of: shard.local, from: call[4])
