@@ -29,8 +29,23 @@ struct Mover {
     return items[place + 1].text ?? ""
   }
 
-  private mutating func nodeID(of shard: Int) throws(Broken) -> String {
+  mutating func nodeID(of shard: Int) throws(Broken) -> String {
     try wire(shard).ask("CLUSTER", "MYID").text ?? ""
+  }
+
+  /// Sets more keys in the slots of the test, all of which that shard serves.
+  mutating func fill(perSlot count: Int, at shard: Int) throws(Broken) {
+    let wire = try wire(shard)
+    for (_, tag) in world.tags {
+      for n in 0..<count { wire.output += request(["SET", "filler:\(n):{\(tag)}", "\(n)"]) }
+      try wire.flush()
+      for _ in 0..<count {
+        let line = try wire.line()
+        if line.first != UInt8(ascii: "+") {
+          throw Broken("SET is answered \(String(decoding: line, as: UTF8.self))")
+        }
+      }
+    }
   }
 
   /// MIGRATESLOTS of a group from one shard to another; returns when it has ended.
