@@ -26,7 +26,8 @@ public enum RebalanceRequest: Sendable, Equatable {
   /// REBALANCE: answered when the job has begun; with DRYRUN by what it would do.
   case rebalance(Goal, MigrationMode, isTrial: Bool)
   /// REBALANCE STATUS, CANCEL, PAUSE, RESUME, SPEED slots a second (0 = as fast as can be).
-  case status, cancel, pause, resume, speed(Int)
+  case status, cancel, pause, resume
+  case speed(Int)
   /// MIGRATESLOTS: all blocks or none, all slots of that shard; answered when the jobs have begun.
   case migrate([Block], source: ShardID)
   /// GETSLOTMIGRATIONS of a shard, or of all.

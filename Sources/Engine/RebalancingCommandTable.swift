@@ -27,7 +27,8 @@ extension CommandTable {
       since: "9.0.0", "O(1): the work is done between commands", of: .cluster),
     Command(
       .clusterEvents, "cluster|events", -2, flags, [], view: .process,
-      tips: ["nondeterministic_output"], .cluster, since: "9.0.0", "O(N) where N is the number of events",
+      tips: ["nondeterministic_output"], .cluster, since: "9.0.0",
+      "O(N) where N is the number of events",
       of: .cluster),
   ]
 }

@@ -89,7 +89,7 @@ extension ControlPlane {
     case .pause: return await begin(.pause)
     case .resume: return await begin(.resume)
     case .speed(let slots): return await begin(.speed(slots))
-    case .migrate(let blocks, source: let source):
+    case .migrate(let blocks, let source):
       let jobs = blocks.map {
         Rebalancer.Block(job: Self.newJob(), slots: $0.slots, target: $0.target)
       }
@@ -185,7 +185,8 @@ extension ControlPlane {
     for shard in status.shards {
       let home = home(of: shard.shard.id)
       let isCreating = shard.state == .creating
-      let held = isCreating ? nil : await workers[home.worker].run { $0.holdings(ofShard: home.local) }
+      let held =
+        isCreating ? nil : await workers[home.worker].run { $0.holdings(ofShard: home.local) }
       shards.append(
         .map([
           .init("shard", .integer(Int(shard.shard.id.number))),

@@ -85,7 +85,7 @@ actor ControlPlane {
     for await message in inbox.messages {
       switch message {
       case .end: hasEnded = true
-      case .happened(let input, asked: let asked):
+      case .happened(let input, let asked):
         let verdict = hasEnded ? .rejected("the cluster ends") : await take(input)
         asked?.resume(returning: verdict)
       // It may take as long as a job: others go on meanwhile.
@@ -119,7 +119,7 @@ actor ControlPlane {
     case .prepare(let flip): await prepare(flip)
     // Slices go on while others ask how far it is.
     case .migrate(let flip): Task { await migrate(flip) }
-    case .handOver(let flip, map: let map): await handOver(flip, map)
+    case .handOver(let flip, let map): await handOver(flip, map)
     case .publish(let map): board.publish(map)
     case .save(let topology): save(topology)
     case .event(let event):

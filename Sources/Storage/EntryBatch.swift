@@ -72,7 +72,9 @@ extension Keyspace {
       let next = scan(slot, from: position, into: &home)
       if !home.isEmpty {
         let made: EntryBatch
-        if let batch { made = batch } else {
+        if let batch {
+          made = batch
+        } else {
           made = try EntryBatch(capacity: max(Keyspace.batchCapacity, home.count))
         }
         if made.count + home.count > made.capacity { return (made, position) }

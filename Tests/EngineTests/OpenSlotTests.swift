@@ -283,7 +283,7 @@ import Transcript
     // Between the two nobody has it, and the target is asked to look first.
     let newer = ClusterMap.test(3).assigning([SlotRange(number, number)], to: .test(2))
     rig.post(.adoptOpen([SlotRange(number, number)], by: .test(2)))
-    rig.post(.map(newer))
+    rig.engine.board.publish(newer)
     rig.expect("GET \(key)2 => -MOVED \(slot) 10.0.0.1:7002")
     rig.expect(
       """
@@ -323,8 +323,7 @@ import Transcript
     rig.expect("CLUSTER SETSLOT 12000 IMPORTING \(NodeID.test(3)) => +OK", from: target)
     var owners = SlotOwners.uniform(shardCount: 2)
     owners[HashSlot(0)] = 0
-    rig.post(
-      .map(ClusterMap(epoch: ConfigEpoch(5), shards: ClusterMap.shards(2), owners: owners)))
+    rig.engine.board.publish(ClusterMap(epoch: ConfigEpoch(5), shards: ClusterMap.shards(2), owners: owners))
     rig.expect("GET \(Tag.in(12000..<13000)) => -MOVED …")
     let isClosed = rig.engine.openSlots.isEmpty
     #expect(isClosed)

@@ -17,7 +17,14 @@ struct Rig: ~Copyable, Speaker {
     map: ClusterMap = .test(1), local: [Int] = [1], settings: Settings = Settings(),
     clock: MonotonicClock = .still
   ) throws {
-    var options = EngineOptions(map: map, clock: clock)
+    try self.init(board: MapBoard(map), local: local, settings: settings, clock: clock)
+  }
+
+  /// The same with a board that other engines look at too.
+  init(
+    board: MapBoard, local: [Int], settings: Settings = Settings(), clock: MonotonicClock = .still
+  ) throws {
+    var options = EngineOptions(board: board, clock: clock)
     options.shards = local.map { LocalShardInfo(id: .test($0), nodeID: .test($0)) }
     options.hashSeed = (5, 6)
     options.settings = settings

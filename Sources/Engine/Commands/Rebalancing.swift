@@ -12,7 +12,8 @@ extension Engine {
     }
     guard let count = call[3].integer(), count >= 1, count <= Int64(Rebalancer.maxShardCount)
     else {
-      return failing(text: "ERR The number of shards has to lie in between 1 and \(Rebalancer.maxShardCount).")
+      return failing(
+        text: "ERR The number of shards has to lie in between 1 and \(Rebalancer.maxShardCount).")
     }
     var mode = MigrationMode.handOver
     if call.count == 6 {
@@ -104,7 +105,10 @@ extension Engine {
   /// The node of the map that an argument names; nil if there is none, which has been answered.
   private mutating func knownNode(_ argument: RawSpan) -> NodeID? {
     guard argument.byteCount == 40, let name = NodeID(hexadecimal: Self.bytes(of: argument)) else {
-      fail(text: "ERR Invalid node name: \(Self.text(argument.extracting(0..<min(40, argument.byteCount))))")
+      fail(
+        text:
+          "ERR Invalid node name: \(Self.text(argument.extracting(0..<min(40, argument.byteCount))))"
+      )
       return nil
     }
     guard map.shards.contains(where: { $0.nodeID == name }) else {
@@ -132,7 +136,8 @@ extension Engine {
         guard let range = slotRange(call, place) else { return .none }
         if let earlier = slots.first(where: { $0.overlaps(range) }) {
           return failing(
-            text: "ERR Slot range \(range.first.number)-\(range.last.number) overlaps with previous range \(earlier.first.number)-\(earlier.last.number)."
+            text:
+              "ERR Slot range \(range.first.number)-\(range.last.number) overlaps with previous range \(earlier.first.number)-\(earlier.last.number)."
           )
         }
         slots.append(range)

@@ -99,7 +99,8 @@ extension Engine {
     for slot in slots where keyspace.owner(of: slot) == shard && shard >= 0 {
       all.append(
         SlotFigures(
-          slot: slot, keyCount: keyspace.keyCount(of: slot), byteCount: keyspace.byteCount(of: slot),
+          slot: slot, keyCount: keyspace.keyCount(of: slot),
+          byteCount: keyspace.byteCount(of: slot),
           statistics: keyspace.statistics(of: slot)))
     }
     return all
@@ -126,7 +127,9 @@ extension Engine {
   }
 
   /// What a shard of this worker holds: keys, and bytes by size class.
-  public func holdings(ofShard shard: Int32) -> (keyCount: Int, byteCount: Int, commandsPerSecond: UInt64) {
+  public func holdings(ofShard shard: Int32) -> (
+    keyCount: Int, byteCount: Int, commandsPerSecond: UInt64
+  ) {
     (
       keyspace.keyCount(ofShard: shard), keyspace.byteCount(ofShard: shard),
       ledger[Self.page(ofShard: shard)].commandsPerSecond

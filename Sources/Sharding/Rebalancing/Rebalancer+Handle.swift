@@ -1,3 +1,5 @@
+// What the rebalancer is told, in one place, and what follows from it once it was told.
+
 extension Rebalancer {
   /// Takes in what has happened or is asked for at `now` (microseconds since 1970), and says what is
   /// to be done, in this order. Answers to flips that are over, and whatever else comes too late or

@@ -1,3 +1,5 @@
+// What there is to tell of the rebalancer.
+
 extension Rebalancer {
   /// All jobs that are listed, the newest first: those on their way, and the last
   /// `endedJobCapacity` that have ended.

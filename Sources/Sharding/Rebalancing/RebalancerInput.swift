@@ -1,3 +1,5 @@
+// What goes into the rebalancer and what comes out of it.
+
 extension Rebalancer {
   /// Names and addresses for shards that are yet to be made.
   public struct NewShards: Sendable {
