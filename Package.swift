@@ -74,6 +74,8 @@ let package = Package(
     .testTarget(
       name: "TernCommandTests", dependencies: ["TernCommand", "RESP", "Sharding"],
       swiftSettings: strict),
+    .testTarget(
+      name: "ConsistencyTests", dependencies: ["Tern", "RESP", "Sharding"], swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]
 )

@@ -146,6 +146,16 @@ extension Engine {
     openSlots.removeAll { $0.shard == open.shard && $0.slot == open.slot }
   }
 
+  /// Slots have come whole: what was left of an import of them is older, and goes.
+  mutating func forgetImports(of shard: Int32) {
+    for open in openSlots
+    where open.shard == shard && open.table >= Keyspace.slotCount
+      && keyspace.owner(of: open.slot) == shard
+    {
+      remove(open)
+    }
+  }
+
   /// FLUSHALL empties what a shard has imported too.
   mutating func flushOpenTables(of shard: Int32) {
     for open in openSlots where open.shard == shard && open.table >= Keyspace.slotCount {

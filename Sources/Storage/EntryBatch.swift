@@ -69,7 +69,7 @@ extension Keyspace {
     var position = prefix
     var batch: EntryBatch?
     while true {
-      var next = scan(slot, from: position, into: &home)
+      let next = scan(slot, from: position, into: &home)
       if !home.isEmpty {
         let made: EntryBatch
         if let batch {
@@ -79,13 +79,16 @@ extension Keyspace {
         }
         if made.count + home.count > made.capacity { return (made, position) }
         batch = made
-        // Taking one may rearrange an extension: the home is looked at again for each. Segments do not shrink meanwhile, so its
-        // bounds stay; they are freed with the last entry.
-        while let first = home.first {
-          let entry = first.entry
-          detach(slot, first)
+        // Taking one may rearrange the table, and homes begin elsewhere then: it is this home, as it was, that leaves, so that all that
+        // have left are below `next`, and all that stay are not.
+        for ref in home {
+          let entry = ref.entry
+          let hash = state.pointee.hashing.hash(entry.keyBytes)
+          guard let there = find(slot, hash, entry.keyBytes) else {
+            preconditionFailure("an entry was lost while others left")
+          }
+          detach(slot, there)
           made.add(entry)
-          next = scan(slot, from: position, into: &home)
         }
       }
       guard let next else { return (batch, nil) }

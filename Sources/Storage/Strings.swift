@@ -359,8 +359,6 @@ extension Keyspace {
     let prefix = state.pointee.hashing.hash(entry.keyBytes).prefix
     dispose(of: entry, removed)
     if displacement != 0 || ref.isExtension { unlink(table, slot, ref, prefix, displacement) }
-    // Where entries move out in hash order the homes must stay as they are.
-    if removed == .kept { return }
     if bucket.taken.nonzeroBitCount <= 3 && !ref.isExtension { shrink(table, slot, prefix) }
   }
 

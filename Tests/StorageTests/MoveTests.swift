@@ -94,6 +94,30 @@ import Testing
     target.checkInvariants()
   }
 
+  /// The cursor says whose a key is: after every slice what has left is below it, and what stays is not, however taking rearranges the
+  /// table. Homes of a segment that was rebuilt smaller begin elsewhere.
+  @Test(arguments: [20, 40, 66, 100, 150, 250, 400, 1000])
+  func theCursorParts(keys: Int) throws {
+    for round in 0..<20 {
+      var source = makeKeyspace(5)
+      var target = makeKeyspace(5)
+      for i in 0..<keys { try source.set(5, bytes("key:\(round):\(i)"), bytes("v")) }
+      var cursor: UInt64? = 0
+      while let position = cursor {
+        let slice = try source.takeEntries(5, from: position) { false }
+        cursor = slice.next
+        if let batch = slice.batch { try target.adopt(batch, into: 5) }
+        let boundary = cursor ?? .max
+        let wrong =
+          target.keys(5).filter { target.hash($0).prefix >= boundary }.count
+          + source.keys(5).filter { source.hash($0).prefix < boundary }.count
+        #expect(wrong == 0)
+      }
+      let (left, moved) = (source.keyCount, target.keyCount)
+      #expect(left == 0 && moved == keys)
+    }
+  }
+
   /// Memory is refused to the adopting table at every allocation in turn: the entries wait in their batch.
   @Test func entriesThatFindNoMemory() throws {
     var source = try filled(5..<6, 400)

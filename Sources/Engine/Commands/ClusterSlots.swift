@@ -46,8 +46,12 @@ extension Engine {
     drainMailbox()
     if isMovedAlongCursor(slot, of: shard.local) { return .none }
     switch (Word(call[3]), call.count) {
-    case ("MIGRATING", 5): return setMigrating(slot, of: shard.local, to: call[4])
-    case ("IMPORTING", 5): return setImporting(slot, of: shard.local, from: call[4])
+    case ("MIGRATING", 5), ("IMPORTING", 5):
+      if board.isReshaping {
+        return failing("ERR Shards are being added or removed; see CLUSTER REBALANCE STATUS")
+      }
+      if Word(call[3]) == "IMPORTING" { return setImporting(slot, of: shard.local, from: call[4]) }
+      return setMigrating(slot, of: shard.local, to: call[4])
     case ("STABLE", 4):
       close(slot, of: shard.local)
       reply.ok()
