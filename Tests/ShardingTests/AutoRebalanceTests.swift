@@ -14,12 +14,12 @@ private struct World {
   var moves: [[Int]] = Array(repeating: [], count: HashSlot.count)
   var begun: [Int] = []
   var reason: AutoRebalance.Reason?
-  var random: SplitMix64
+  var random: Numbers
 
   init(shards count: Int, seed: UInt64 = 1) {
     owners = .uniform(shardCount: count)
     shards = (1...count).map { ShardID(number: UInt16($0), generation: 1) }
-    random = SplitMix64(seed)
+    random = Numbers(seed: seed)
   }
 
   /// Ten seconds under these loads, in nanoseconds a second.

@@ -188,10 +188,10 @@ public struct AutoRebalance: Sendable {
 
   /// Why nothing is to be done, before any plan is made.
   private mutating func judge(_ mode: Mode, _ sample: Sample) -> Reason? {
+    if mode != .off, sample.owners.indexes.contains(SlotOwners.none) { return .unassigned }
     let isUneven: Bool
     switch mode {
     case .off: return .off
-    case .count, .load where sample.owners.indexes.contains(SlotOwners.none): return .unassigned
     case .count:
       var counts = [Int](repeating: 0, count: sample.shards.count)
       for owner in sample.owners.indexes { counts[Int(owner)] += 1 }
