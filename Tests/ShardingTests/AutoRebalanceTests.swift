@@ -101,7 +101,7 @@ private struct World {
     // The first sample is the base; then it is uneven three times.
     #expect(world.begun == [4])
     #expect(world.spread(Self.hotRange) < 0.1)
-    for _ in 0..<200 { world.pass(Self.hotRange) }
+    for _ in 0..<60 { world.pass(Self.hotRange) }
     #expect(world.begun == [4])
     #expect(world.reason == .even)
   }
@@ -113,12 +113,12 @@ private struct World {
     for _ in 0..<20 { world.pass(even) }
     #expect(world.reason == .even)
     // Two samples are not enough, and the mean forgets them.
-    for _ in 0..<20 {
-      world.pass(other)
-      for _ in 0..<30 { world.pass(even) }
+    for _ in 0..<4 {
+      for _ in 0..<2 { world.pass(other) }
+      for _ in 0..<15 { world.pass(even) }
     }
     #expect(world.begun.isEmpty)
-    for _ in 0..<10 { world.pass(other) }
+    for _ in 0..<15 { world.pass(other) }
     #expect(world.begun.count == 1)
     // The load moves on: not within a minute.
     let third = (0..<HashSlot.count).map { (5000..<5400).contains($0) ? 1e8 : 1e5 }
@@ -200,24 +200,24 @@ private struct World {
     #expect(world.begun == [4])
   }
 
-  /// Stationary loads with every kind of noise, for five hours: no slot moves twice in ten minutes, and what is begun is seldom.
-  @Test(arguments: 0..<16) func neverFlaps(kind: Int) {
+  /// Stationary loads with every kind of noise, for twenty minutes: no slot moves twice in ten minutes, and what is begun is seldom.
+  @Test(arguments: [0, 5, 10, 15, 4, 9, 14, 3]) func neverFlaps(kind: Int) {
     let seed = UInt64(100 + kind)
     var world = World(shards: [2, 3, 4, 8][kind / 4], seed: seed)
     let loads = world.someLoads(kind)
-    for _ in 0..<600 {
+    for _ in 0..<130 {
       let now = world.noisy(loads, kind / 4)
       world.pass(now)
     }
     #expect(!world.flaps, "seed \(seed)")
-    #expect(world.begun.count <= 4, "seed \(seed): \(world.begun)")
+    #expect(world.begun.count <= 2, "seed \(seed): \(world.begun)")
   }
 
   /// A load that always goes where it hurts most: into the slots that were just moved, or the coldest shard.
-  @Test(arguments: [1, 2, 3] as [UInt64]) func anAdversary(seed: UInt64) {
+  @Test(arguments: [1, 2] as [UInt64]) func anAdversary(seed: UInt64) {
     var world = World(shards: 4, seed: seed)
     var loads = world.someLoads(0)
-    for _ in 0..<400 {
+    for _ in 0..<130 {
       world.pass(world.noisy(loads, Int(seed)))
       if world.begun.last == world.number {
         let target = Int(world.random.next() % 4)

@@ -3,14 +3,15 @@
 // Every ten seconds the control plane says what each slot has cost so far. What comes out of it here
 // is a mean for each slot over about a minute, and rarely a goal for the rebalancer:
 //
-//     sample ──▶ cost of each slot since the last one ──▶ mean ──▶ spread > 25 %, three times?
+//     sample ──▶ cost of each slot since the last one ──▶ mean ──▶ both spread > 25 %, three times?
 //                                                                        │ six since the last move?
 //                               goal ◀── on what was measured, too ◀── the plan halves it?
 //
 // A move costs clients their caches and maps, so whatever is doubtful is not done. Nothing is begun
 // while the cluster is changing: then counters are between shards as well, and are not believed.
 //
-// **Noise.** A plan always fits what it was made from. Two things keep it from following noise: it
+// **Noise.** A plan always fits what it was made from. Three things keep it from following noise: the
+// difference between shards must be beyond what the samples of three minutes say is chance; the plan
 // must also have helped in the last samples as they were, whose noise is two to three times that of
 // the mean; and a slot that was moved stays for ten minutes, whatever comes (`memory`). So no slot is
 // ever moved twice within ten minutes.
@@ -85,6 +86,8 @@ public struct AutoRebalance: Sendable {
     case brief
     /// The last move was not long enough ago.
     case recent
+    /// It is no more uneven than its ups and downs make it.
+    case noise
     /// Moving would gain too little.
     case littleGain
     /// This slot is hotter than a shard's share, and so moving would gain too little.
@@ -109,6 +112,11 @@ public struct AutoRebalance: Sendable {
   static let leftByMean = 0.5
   /// The part that may be left in the last samples as they were, noise and all.
   static let leftBySamples = 0.75
+  /// How many samples, three minutes', say how much of the difference is chance: 2 MiB of them.
+  static let noiseSamples = 18
+  /// By how many standard errors of the mean the difference must be beyond chance. As the shards are picked for their difference, and it is
+  /// looked at again and again, three would let chance through every hour.
+  static let certainty = 4.0
   /// Processor time a second, in nanoseconds, below which a cluster is idle: a hundredth of one
   /// processor, about what a few clients that only ask whether it is there cost.
   static let leastLoad = 10_000_000.0
@@ -116,7 +124,7 @@ public struct AutoRebalance: Sendable {
   /// What each slot costs, in nanoseconds a second.
   private var mean = [Double](repeating: 0, count: HashSlot.count)
   private var meanCount = 0
-  /// The last samples by themselves, at most `patience` of them.
+  /// The last samples by themselves, at most `noiseSamples` of them.
   private var latest: [[Double]] = []
   private var last: Sample?
   private var mode = Mode.off
@@ -126,6 +134,8 @@ public struct AutoRebalance: Sendable {
   private var unevenCount = 0
   /// For how many nothing has moved.
   private var quietCount = AutoRebalance.quietSamples
+  /// The last plan that was not worth it: after how many samples, and why.
+  private var refusal: (number: Int, reason: Reason)?
   /// After how many each slot was moved last.
   private var movedAt = [Int](repeating: -AutoRebalance.memory, count: HashSlot.count)
 
@@ -142,7 +152,7 @@ public struct AutoRebalance: Sendable {
     if let reason {
       switch reason {
       // It is still uneven.
-      case .brief, .recent, .littleGain, .hotSlot: break
+      case .brief, .recent, .noise, .littleGain, .hotSlot: break
       case .off, .measuring, .changing, .unassigned, .idle, .even: unevenCount = 0
       }
       return .wait(reason)
@@ -179,7 +189,7 @@ public struct AutoRebalance: Sendable {
       rates[slot] = rate
       mean[slot] += part * (rate - mean[slot])
     }
-    if latest.count == AutoRebalance.patience { latest.removeFirst() }
+    if latest.count == AutoRebalance.noiseSamples { latest.removeFirst() }
     latest.append(rates)
     return nil
   }
@@ -198,12 +208,49 @@ public struct AutoRebalance: Sendable {
       isUneven = (counts.max() ?? 0) - (counts.min() ?? 0) > 1
     case .load:
       if mean.reduce(0, +) < AutoRebalance.leastLoad { return .idle }
-      isUneven = Self.spread(mean, sample.owners, sample.shards.count) > AutoRebalance.spreadLimit
+      isUneven = isLoadUneven(sample)
     }
     guard isUneven else { return .even }
     unevenCount += 1
     if unevenCount < AutoRebalance.patience { return .brief }
-    return quietCount < AutoRebalance.quietSamples ? .recent : nil
+    if quietCount < AutoRebalance.quietSamples { return .recent }
+    // A plan takes some milliseconds: what was not worth it is not at once tried again.
+    if mode == .load, isNoise(sample) { return .noise }
+    if let refusal, number - refusal.number < AutoRebalance.quietSamples { return refusal.reason }
+    return nil
+  }
+
+  /// Whether the hottest and the coldest shard by the mean are too far apart, in the last sample by itself as well: the mean alone would
+  /// remember a burst for as long as patience lasts, and a sample alone is noise.
+  private func isLoadUneven(_ sample: Sample) -> Bool {
+    let sums = Self.sums(mean, sample.owners, sample.shards.count)
+    let now = Self.sums(latest[latest.count - 1], sample.owners, sample.shards.count)
+    guard let hottest = sums.indices.max(by: { sums[$0] < sums[$1] }),
+      let coldest = sums.indices.min(by: { sums[$0] < sums[$1] })
+    else { return false }
+    return [sums, now].allSatisfy {
+      let share = $0.reduce(0, +) / Double($0.count)
+      return $0[hottest] - $0[coldest] > AutoRebalance.spreadLimit * share
+    }
+  }
+
+  /// Whether the difference between the hottest and the coldest shard, as it was in the last samples one by one, is not beyond what chance
+  /// makes of such samples. What comes and goes together, slots of one client say, counts as such.
+  private func isNoise(_ sample: Sample) -> Bool {
+    let count = sample.shards.count
+    let sums = Self.sums(mean, sample.owners, count)
+    guard let hottest = sums.indices.max(by: { sums[$0] < sums[$1] }),
+      let coldest = sums.indices.min(by: { sums[$0] < sums[$1] })
+    else { return true }
+    let differences = latest.map { rates in
+      let sums = Self.sums(rates, sample.owners, count)
+      return sums[hottest] - sums[coldest]
+    }
+    let number = Double(differences.count)
+    let middle = differences.reduce(0, +) / number
+    let squares = differences.reduce(0) { $0 + ($1 - middle) * ($1 - middle) }
+    let error = (squares / max(1, number - 1) / number).squareRoot()
+    return middle <= AutoRebalance.certainty * error
   }
 
   private mutating func plan(_ mode: Mode, _ sample: Sample) -> Decision {
@@ -219,7 +266,9 @@ public struct AutoRebalance: Sendable {
     let moved = plan.moves.flatMap(\.slots.slots)
     if moved.contains(where: { isFixed[$0.index] }) { return .wait(.recent) }
     if mode == .load, !isWorthIt(plan, sample) {
-      return .wait(plan.hotSlots.first.map { .hotSlot($0) } ?? .littleGain)
+      let reason = plan.hotSlots.first.map { Reason.hotSlot($0) } ?? .littleGain
+      refusal = (number, reason)
+      return .wait(reason)
     }
     guard !moved.isEmpty else { return .wait(.littleGain) }
     for slot in moved { movedAt[slot.index] = number }
@@ -236,18 +285,26 @@ public struct AutoRebalance: Sendable {
       let after = rates.reduce(0) { $0 + Self.spread($1, plan.owners, count) }
       return before > 0 ? after / before : 1
     }
-    return left([mean]) <= AutoRebalance.leftByMean && left(latest) <= AutoRebalance.leftBySamples
+    let last = Array(latest.suffix(AutoRebalance.patience))
+    return left([mean]) <= AutoRebalance.leftByMean && left(last) <= AutoRebalance.leftBySamples
   }
 
   /// How far the loads of shards are apart: the highest less the lowest, relative to the mean.
   static func spread(_ rates: [Double], _ owners: SlotOwners, _ shardCount: Int) -> Double {
+    let sums = sums(rates, owners, shardCount)
+    let total = sums.reduce(0, +)
+    guard let most = sums.max(), let least = sums.min(), total > 0 else { return 0 }
+    return (most - least) * Double(shardCount) / total
+  }
+
+  private static func sums(
+    _ rates: [Double], _ owners: SlotOwners, _ shardCount: Int
+  ) -> [Double] {
     var sums = [Double](repeating: 0, count: shardCount)
     for (slot, owner) in owners.indexes.enumerated() where owner != SlotOwners.none {
       sums[Int(owner)] += rates[slot]
     }
-    let total = sums.reduce(0, +)
-    guard let most = sums.max(), let least = sums.min(), total > 0 else { return 0 }
-    return (most - least) * Double(shardCount) / total
+    return sums
   }
 }
 
@@ -263,6 +320,7 @@ extension AutoRebalance.Reason: CustomStringConvertible {
     case .even: "even"
     case .brief: "uneven, not for long"
     case .recent: "uneven, but slots have moved lately"
+    case .noise: "uneven by ups and downs"
     case .littleGain: "uneven, but moving would gain too little"
     case .hotSlot(let slot):
       "uneven, because slot \(slot.number) is hotter than a shard's share"
