@@ -47,12 +47,15 @@ let package = Package(
     .executableTarget(
       name: "TernCommand",
       dependencies: [
-        "Tern", "Server", "Engine", "Reactor",
+        "Tern", "Server", "Engine", "Reactor", "Sharding", "RESP",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: safe),
     .testTarget(
       name: "RESPTests", dependencies: ["RESP"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(name: "ShardingTests", dependencies: ["Sharding", "RESP"], swiftSettings: strict),
+    .testTarget(
+      name: "SimulatorTests", dependencies: ["Sharding"], exclude: ["README.md"],
+      swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
     .testTarget(
@@ -68,6 +71,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+    .testTarget(
+      name: "TernCommandTests", dependencies: ["TernCommand", "RESP", "Sharding"],
+      swiftSettings: strict),
     .testTarget(
       name: "ConsistencyTests", dependencies: ["Tern", "RESP", "Sharding"], swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),

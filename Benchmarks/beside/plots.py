@@ -118,6 +118,44 @@ def latency(rows):
     return drawing.svg()
 
 
+def timelines(scenarios, begin, step):
+    """A strip a disturbance: p99 (thin) and the largest (thick) of each tenth of a second, on a logarithmic axis."""
+    left, right, height, gap, top = 80, 150, 130, 46, 56
+    drawing = Drawing(900, top + len(scenarios) * (height + gap) + 20, "Latency while the server is busy with itself")
+    legend = [("redis", REDIS), ("tern", TERN)]
+    for place, (name, colour) in enumerate(legend):
+        for offset, (text, width) in enumerate((("largest", 2.5), ("p99", 1))):
+            x = left + place * 300 + offset * 160
+            drawing.line(x, 40, x + 24, 40, colour, width)
+            drawing.text(x + 30, 44, f"{NAMES[name]}, {text}")
+    low, high = 0.01, 10_000.0
+    for place, (scenario, pair) in enumerate(scenarios.items()):
+        from_y = top + place * (height + gap) + 20
+        to_y = from_y + height
+        y = lambda value: to_y - (math.log10(min(max(value, low), high) / low)) / math.log10(high / low) * height
+        seconds = max([result["seconds"] for result in pair.values() if "seconds" in result] or [begin])
+        x = lambda at: left + at / seconds * (drawing.width - left - right)
+        power = low
+        while power <= high * 1.01:
+            drawing.line(left, y(power), drawing.width - right, y(power))
+            drawing.text(left - 8, y(power) + 4, f"{power:g} ms", anchor="end", size=10)
+            power *= 10
+        for second in range(int(seconds) + 1):
+            drawing.text(x(second), to_y + 14, f"{second} s", anchor="middle", size=10)
+        drawing.line(x(begin), from_y, x(begin), to_y, INK, 1, "4 3")
+        drawing.text(drawing.width - right + 10, from_y + 14, scenario, weight="bold")
+        for name, colour in legend:
+            result = pair.get(name, {})
+            if "refused" in result:
+                drawing.text(drawing.width - right + 10, from_y + 34, f"{NAMES[name]}: not served", size=11)
+            rows = result.get("steps", [])
+            for index, width in ((1, 1), (2, 2.5)):
+                points = [(x((n + 0.5) * step), y(row[index])) for n, row in enumerate(rows) if row[index] == row[index]]
+                for (x1, y1), (x2, y2) in zip(points, points[1:]):
+                    drawing.line(x1, y1, x2, y2, colour, width)
+    return drawing.svg()
+
+
 def write(data, directory):
     """Writes the plots of a result."""
     drawn = {"cpu.svg": bars(data["closed"], "cpu_us", "Server CPU per request", "µs of CPU per request", "lower is better"),

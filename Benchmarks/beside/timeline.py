@@ -1,82 +1,104 @@
-"""What clients see while slots move: latency over time as SVG, and all figures of `resharding` as Markdown."""
-import math
+"""Latency by the tenth of a second while something happens to the server: an open loop whose every request is remembered.
 
-from .plots import Drawing
+As in `openloop` each request has its intended time and counts from it, whatever the replies before it do. Beside the
+requests the same thread does what disturbs: one command at a given moment, or writes at a steady rate on a connection
+of their own, in bytes that were made before."""
+import collections, gc, os, select, socket, time
 
-COLOURS = {"p50_us": ("p50", "#1668b8"), "p99_us": ("p99", "#188038"), "p999_us": ("p99.9", "#e37400"), "max_us": ("max", "#c5221f")}
-SHADE = "#fde8c8"
+from .openloop import CONNECTIONS, count_replies, schedule
 
-
-def panel(drawing, run, name, left, right, top, bottom, low, high):
-    """One cluster's latencies, on a logarithmic axis, the migrations shaded."""
-    width = run["bucket_ms"] / 1000
-    last = max(bucket["at_ms"] for bucket in run["buckets"]) / 1000 + width
-    x = lambda seconds: left + min(max(seconds, 0), last) / last * (right - left)
-    y = lambda us: bottom - (math.log10(max(us, 10 ** low)) - low) / (high - low) * (bottom - top)
-    for start, end in run["windows"]:
-        # What takes milliseconds must still be seen.
-        drawing.bar(x(start), top, max(x(end) - x(start), 3), bottom - top, SHADE)
-    for power in range(low, high + 1):
-        drawing.line(left, y(10 ** power), right, y(10 ** power))
-        us = 10 ** power
-        drawing.text(left - 8, y(us) + 4, f"{us / 1000:g} ms" if us >= 1000 else f"{us:g} µs", anchor="end", size=11)
-    step = max(1, round(last / 12))
-    for second in range(0, int(last) + 1, step):
-        drawing.line(x(second), bottom, x(second), bottom + 4)
-        drawing.text(x(second), bottom + 18, f"{second} s", anchor="middle", size=11)
-    for figure, (_, colour) in COLOURS.items():
-        points = [(x(bucket["at_ms"] / 1000 + width / 2), y(bucket[figure])) for bucket in run["buckets"] if bucket["count"]]
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-        drawing.parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.4"/>')
-    drawing.text(left, top - 8, name, weight="bold")
+STEP = 0.1
 
 
-def drawing(data):
-    """Tern above, the Redis Cluster below, both on the same axis."""
-    runs = [(data[key], name) for key, name in (("timeline_tern", "Tern: 4 → 8 → 4 shards, 8192 slots each time"), ("timeline_redis", "redis-server × 4: redis-cli --cluster rebalance")) if key in data]
-    if "timeline_redis" in data:
-        runs[-1] = (runs[-1][0], runs[-1][1] + f", {data['timeline_redis']['moved']['slots']} slots")
-    sheet = Drawing(900, 70 + 260 * len(runs), "Latency of clients while slots move, from the intended time")
-    largest = max(bucket["max_us"] for run, _ in runs for bucket in run["buckets"])
-    low, high = 1, max(3, math.ceil(math.log10(max(largest, 1000))))
-    for place, (run, name) in enumerate(runs):
-        panel(sheet, run, name, 80, 780, 70 + 260 * place, 270 + 260 * place, low, high)
-    for place, (name, colour) in enumerate(COLOURS.values()):
-        sheet.line(800, 80 + 22 * place, 826, 80 + 22 * place, colour, 2)
-        sheet.text(832, 84 + 22 * place, name)
-    sheet.bar(800, 160, 26, 12, SHADE)
-    sheet.text(832, 171, "slots move")
-    return sheet.svg()
+class Disturber:
+    """Requests on a connection of their own: (moment, bytes) in ascending order. Replies are read and not looked at, but for errors."""
+
+    def __init__(self, port, plan):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.plan, self.next, self.rest = plan, 0, memoryview(b"")
+
+    def advance(self, now):
+        """Sends what is due, as far as the server takes it."""
+        if not self.rest and self.next < len(self.plan) and self.plan[self.next][0] <= now:
+            self.rest = memoryview(self.plan[self.next][1])
+            self.next += 1
+        if self.rest:
+            try:
+                self.rest = self.rest[self.socket.send(self.rest):]
+            except BlockingIOError:
+                pass
+
+    def read(self):
+        data = self.socket.recv(1 << 16)
+        if data[:1] == b"-":
+            raise RuntimeError(f"the server refused: {data[:200].decode()}")
 
 
-def document(data):
-    """The figures as a page."""
-    parts = ["# Slots that move under load"]
-    quiet = max(data["load_average"].values())
-    parts.append(f"{data['taken'][:10]}, Tern {data['versions']['tern']} on {data['workers']} workers, redis-server {data['versions']['redis']}, {data['machine']['cores']} cores, Linux {data['machine']['kernel']}, "
-                 f"load average {data['load_average']['before']:.1f} before, {data['load_average'].get('after', 0):.1f} after. Load: {data['clients']} clients that follow redirects, nine GETs to one SET of 64 bytes; "
-                 f"paced: {data['rate']:,} commands/s, latencies from the intended time; closed loop: as many as go, on the same cores as the servers.")
-    if "timeline_tern" in data or "timeline_redis" in data:
-        parts.append("![Latency over time](resharding.svg)")
-    if "resize" in data:
-        lines = ["## 4 → 8 → 4 shards", "| load | keys | to | ms, all of it | slots | longest pause µs | server p99.9 GET µs, second before → from it on | SET | failed | most redirects of a command | clients' p99.9 ms |",
-                 "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
-        for run in data["resize"]:
-            for resize in run["resizes"]:
-                b, d, c = resize["server_before"], resize["server_during"], run["clients"]
-                server = [f"{b.get(f'{n}_p99.9', 0):.1f} → {d.get(f'{n}_p99.9', 0):.1f}" for n in ("get", "set")] if c else ["", ""]
-                lines.append(f"| {run['load']} | {run['keys']:,} | {resize['to']} | {resize['ms']:.1f} | {resize['slots']} | {resize['longest_pause_us']} | {server[0]} | {server[1]} "
-                             + (f"| {c['failed']} of {c['done']:,} | {c['most_redirects']} | {c['all']['p999_us'] / 1000:.2f} |" if c else "| | | |"))
-        parts += [lines[0], "\n".join(lines[1:])]
-        parts.append("All of it: from the command received until every shard answers from the final map and `nodes.conf` is synced. Longest pause: how long a slot was held by nobody.")
-    if "slot" in data:
-        parts += ["## One slot with many keys", "| load | keys | held by nobody, µs: median, max | not served to a client in a closed loop, µs: median, max | 1000 GETs before → after, p50 µs | p99 µs |\n| --- | ---: | ---: | ---: | ---: | ---: |\n" + "\n".join(
-            f"| {s['load']} | {s['keys']:,} | {s['pause_median_us']:.0f}, {s['pause_max_us']} | {s['gap_median_us']:.0f}, {s['gap_max_us']:.0f} | {s['p50_before_us']:.1f} → {s['p50_after_us']:.1f} | {s['p99_before_us']:.1f} → {s['p99_after_us']:.1f} |" for s in data["slot"])]
-    if "times" in data:
-        rows = [f"| {name} | " + (f"not possible: {t['refused']} |" if "refused" in t else f"{t['per_1000_slots_s']:.4f} |") for name, t in data["times"].items() if isinstance(t, dict)]
-        parts += ["## Seconds for 1000 slots", f"{data['times']['keys']:,} keys of 64 bytes on four shards, no load.", "| way | s |\n| --- | ---: |\n" + "\n".join(rows)]
-    if "timeline_redis" in data:
-        t = data["timeline_redis"]
-        c = t["clients"]
-        parts.append(f"Redis Cluster under the paced load: {t['moved']['slots']} slots in {t['moved']['seconds']:.1f} s, {c['failed']} of {c['done']:,} commands failed, {c['asks']:,} ASK, p99.9 {c['all']['p999_us'] / 1000:.2f} ms.")
-    return "\n\n".join(parts) + "\n"
+def run(port, rate, seconds, seed, plan):
+    """One run; (intended time, latency) of every request, and the generator's own lateness, in seconds."""
+    requests = schedule(rate, seconds, seed)
+    disturber = Disturber(port, plan)
+    links, waiting, rest, by_descriptor = [], [], [], {}
+    poll = select.epoll()
+    poll.register(disturber.socket.fileno(), select.EPOLLIN)
+    for index in range(CONNECTIONS):
+        link = socket.create_connection(("127.0.0.1", port))
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.setblocking(False)
+        poll.register(link.fileno(), select.EPOLLIN)
+        by_descriptor[link.fileno()] = index
+        links.append(link)
+        waiting.append(collections.deque())
+        rest.append(b"")
+    found, lateness = [], []
+    clock = time.perf_counter
+    gc.disable()
+    start, next_one = clock() + 0.05, 0
+    deadline = start + seconds + 30
+    while len(found) < len(requests):
+        now = clock()
+        while next_one < len(requests) and start + requests[next_one][0] <= now:
+            at, request = requests[next_one]
+            index = next_one % CONNECTIONS
+            if links[index].send(request) != len(request):
+                raise RuntimeError("a send buffer is full: the server does not keep up with this rate")
+            lateness.append((at, clock() - start - at))
+            waiting[index].append(at)
+            next_one += 1
+        disturber.advance(clock() - start)
+        for descriptor, _ in poll.poll(0):
+            index = by_descriptor.get(descriptor)
+            if index is None:
+                disturber.read()
+                continue
+            data = rest[index] + links[index].recv(65536)
+            now = clock()
+            count, used = count_replies(data)
+            rest[index] = data[used:]
+            for _ in range(count):
+                at = waiting[index].popleft()
+                found.append((at, now - start - at))
+        if now > deadline:
+            raise RuntimeError("replies are missing")
+    gc.enable()
+    for link in [*links, disturber.socket]:
+        link.close()
+    poll.close()
+    return found, lateness
+
+
+def steps(found, seconds):
+    """p50, p99 and the largest of each tenth of a second of intended times, in ms."""
+    groups = [[] for _ in range(round(seconds / STEP))]
+    for at, latency in found:
+        groups[min(int(at / STEP), len(groups) - 1)].append(latency * 1000)
+    return [[round(value, 4) for value in percentiles(group)] for group in groups]
+
+
+def percentiles(values):
+    """p50, p99, the largest."""
+    ordered = sorted(values) or [float("nan")]
+    at = lambda share: ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return at(0.5), at(0.99), ordered[-1]

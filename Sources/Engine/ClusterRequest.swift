@@ -23,6 +23,9 @@ public enum ClusterRequest: Sendable, Equatable {
   case assign([SlotRange], to: ShardID)
   /// DELSLOTS, DELSLOTSRANGE, FLUSHSLOTS: nobody owns these slots any more. Those that nobody owns already stay as they are.
   case unassign([SlotRange])
+  /// DELSLOTS of another shard's slot and ADDSLOTS in one EXEC, as redis-cli repairs a slot whose keys are on two sides: the slot is that
+  /// shard's although its owner has keys left, which are set aside there (`Engine.setAside`).
+  case takeOver(HashSlot, to: ShardID)
   /// BUMPEPOCH: that shard gets the next epoch. The outcome is `.epoch`.
   case bumpEpoch(ShardID)
   /// SET-CONFIG-EPOCH: the epoch of the only shard of a cluster, at most raised.
@@ -45,7 +48,7 @@ public enum ClusterOutcome: Sendable, Equatable {
   case refused(String)
 }
 
-/// Changes that one client asks for, on their way to the authority and back: all of them are made, in their order, or none.
+/// Changes that one client asks for, on their way to the authority and back: made in their order, up to the first that is refused.
 public struct PendingClusterRequest: Sendable {
   /// The client that waits, parked.
   public let client: ClientID

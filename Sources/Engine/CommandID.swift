@@ -37,4 +37,5 @@ public enum CommandID: UInt8, CaseIterable, Sendable {
   case clusterMigrateSlots, clusterGetSlotMigrations, clusterCancelSlotMigrations,
     clusterSlotStats,
     clusterResize, clusterRebalance, clusterEvents
+  case clientTracking, clientCaching
 }

@@ -17,14 +17,20 @@ struct CommandLookup: ~Copyable {
   private var places: [Place]
   /// Commands that were given a name that is longer than a `Word`.
   private var longNames: [[UInt8]: CommandID] = [:]
+  /// For each command its name for clients; nil if it was taken away. Those of subcommands are their containers'.
+  private(set) var names: [String?] = []
   static let mask = 1023
 
   init(renamed: [RenamedCommand] = []) {
     places = Array(repeating: Place(word: ""), count: Self.mask + 1)
-    let names = Settings.commandNames(renamed)
+    let newNames = Settings.commandNames(renamed)
+    names = CommandTable.all.map {
+      let name = newNames[Int(($0.container ?? $0.id).rawValue)]
+      return name.isEmpty ? nil : name
+    }
     for command in CommandTable.all {
       let ownName = String(command.name.split(separator: "|").last ?? "")
-      let newName = command.container == nil ? names[Int(command.id.rawValue)] : ownName
+      let newName = command.container == nil ? newNames[Int(command.id.rawValue)] : ownName
       if newName.isEmpty { continue }
       let name = Array(newName.utf8)
       guard let word = Word(name.rawBytes) else {
@@ -62,6 +68,27 @@ struct CommandLookup: ~Copyable {
 }
 
 extension CommandLookup {
+  /// The commands and subcommands that clients can call.
+  var available: [Command] { CommandTable.all.filter { names[Int($0.id.rawValue)] != nil } }
+
+  /// The command of a full name: `name`, or `container|subcommand`. As in Redis only its first part can have been renamed.
+  func command(fullName: RawSpan) -> Command? {
+    let parts = Engine.bytes(of: fullName).split(
+      separator: UInt8(ascii: "|"), maxSplits: 1, omittingEmptySubsequences: false)
+    guard let id = command(Array(parts[0]).rawBytes) else { return nil }
+    if parts.count == 1 { return CommandTable.all[Int(id.rawValue)] }
+    guard let id = command(Array(parts[1]).rawBytes, of: Int16(id.rawValue)) else { return nil }
+    return CommandTable.all[Int(id.rawValue)]
+  }
+
+  /// The name of a command for clients, in upper case: of a subcommand its container's.
+  func shownName(of id: CommandID) -> String {
+    let command = CommandTable.all[Int(id.rawValue)]
+    let name =
+      names[Int(id.rawValue)] ?? CommandTable.all[Int((command.container ?? id).rawValue)].name
+    return name.uppercased()
+  }
+
   /// The command of a long name.
   @inline(never)
   private func long(_ name: RawSpan, _ container: Int16) -> CommandID? {

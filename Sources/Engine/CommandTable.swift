@@ -9,6 +9,7 @@ public enum CommandTable {
     + moreStringCommands + bitmapCommands + keyCommands + transactionCommands
     + documentingCommands + configurationCommands + protectionCommands + memoryCommands
     + ownershipCommands + rebalancingCommands
+    + trackingCommands
 
   private static let stringCommands: [Command] = [
     Command(

@@ -1,6 +1,7 @@
 /// What a command has done to the keyspace (DESIGN §6): the byte that every handler returns.
 ///
-/// Behind the one test `listeners ≠ 0` the change log takes the command's deterministic form from it. No write path goes around it.
+/// Behind the one test `listeners ≠ 0` the change log takes the command's deterministic form from it (`Changes/`). No write path goes
+/// around it.
 public enum Effect: UInt8, Sendable {
   /// Nothing was changed.
   case none

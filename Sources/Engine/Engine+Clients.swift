@@ -40,6 +40,7 @@ extension Engine {
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
     if !postponed.isEmpty { postponed.removeAll { $0.client == client } }
     if session.mode.contains(.monitor) { endMonitor(client.index) }
+    if session.tracking != nil { forgetTracker(client.index) }
   }
 
   /// Takes bytes that came from a client and runs the requests in them. All of the bytes are taken: what cannot be run yet is kept.

@@ -5,18 +5,29 @@ internal import Storage
 // Changes of who owns which slot (`ClusterRequest`): how one begins here, and how its client is answered.
 
 extension Engine {
+  /// Changes that one EXEC may ask for: redis-cli's repair asks for four.
+  static let clusterRequestLimit = 64
+
   /// Sends changes on their way to the authority; the client waits, and nothing of it runs meanwhile.
   ///
   /// In EXEC the others of its queue are run first: `answer` is written in the place of the command, all changes of the queue go as one
   /// request, and the whole reply is held until they are made. If they are refused the connection is closed instead: what was written
   /// would not be true.
   mutating func park(for request: ClusterRequest, answer: String = "OK") {
+    park(forAll: [request], answer: answer)
+  }
+
+  /// The same of several changes at once.
+  mutating func park(forAll requests: [ClusterRequest], answer: String = "OK") {
     if isInTransaction, let transaction = sessions[current].transaction {
-      transaction.clusterRequests.append(request)
+      if transaction.clusterRequests.count + requests.count > Self.clusterRequestLimit {
+        return fail("ERR Too many changes of the cluster in one transaction")
+      }
+      transaction.clusterRequests += requests
       return reply.append(text: "+\(answer)\r\n")
     }
     sessions[current].mode.insert(.parked)
-    ask([request], for: current)
+    ask(requests, for: current)
   }
 
   /// Puts changes among those that the server takes to the authority.

@@ -4,6 +4,8 @@ internal import Storage
 
 /// A worker's defragmentation.
 struct DefragmentationState {
+  /// A pass is worth it, and begins in one of the next ticks.
+  var isDue = false
   /// The pass that is under way.
   var pass: DefragmentationPass?
   /// What of the pass is in the statistics already.
@@ -21,7 +23,7 @@ struct DefragmentationState {
 
 extension Engine {
   /// Work units of a piece: below 50 µs.
-  private static let defragmentationUnits = 256
+  private static let defragmentationUnits = 128
   /// Milliseconds between looks at the allocator, and after a pass that found next to nothing.
   private static let lookInterval: Int64 = 1000
   private static let restInterval: Int64 = 30_000
@@ -33,8 +35,10 @@ extension Engine {
     defragmentation.spent = 0
     guard settings.activeDefrag else {
       if defragmentation.pass != nil { endDefragmentation() }
+      defragmentation.isDue = false
       return
     }
+    if defragmentation.isDue { return beginDefragmentation() }
     guard now >= defragmentation.nextLook || defragmentation.nextLook > now + Self.restInterval
     else { return }
     defragmentation.nextLook = now + Self.lookInterval
@@ -52,6 +56,14 @@ extension Engine {
       }
       return
     }
+    defragmentation.isDue = true
+  }
+
+  /// Begins the pass that a look has found worth it, in the ticks behind that look: each of its steps takes a good part of what a
+  /// slice may.
+  private mutating func beginDefragmentation() {
+    if DefragmentationPass.prepare() == .underWay { return }
+    defragmentation.isDue = false
     defragmentation.pass = DefragmentationPass()
     defragmentation.counted = DefragmentationFigures()
     if defragmentation.pass == nil {

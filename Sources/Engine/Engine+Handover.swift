@@ -153,10 +153,16 @@ extension Engine {
   mutating func adopt(_ tables: HandedOver) {
     let (slots, keys, bytes) = (tables.batch.count, tables.batch.keyCount, tables.batch.byteCount)
     keyspace.adopt(tables.batch, by: tables.shard)
+    if !openSlots.isEmpty { forgetImports(of: tables.shard) }
     adoptions.append(
       Adoption(
         flip: tables.flip, slotCount: slots, keyCount: keys, byteCount: bytes,
         pauseNanoseconds: clock.nanoseconds() &- tables.leftAt))
+  }
+
+  /// Whether slots of this worker's shards are open, or keys of them on their way elsewhere.
+  public var hasOpenSlots: Bool {
+    openSlots.contains { $0.state != .elsewhere } || !flights.isEmpty
   }
 
   /// What was adopted since the last call.

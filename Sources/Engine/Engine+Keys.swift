@@ -31,7 +31,7 @@ extension Engine {
   @inline(never)
   mutating func expire(_ slot: Int, _ entry: EntryRef) {
     statistics.expiredKeys &+= 1
-    if listeners != 0 { touchExpired(slot, entry) }
+    if listeners != 0 { touchRemoved(slot, entry) }
     keyspace.remove(slot, entry)
   }
 

@@ -6,7 +6,7 @@ internal import Storage
 // goes in slices of housekeeping. A write is refused where nothing may go.
 //
 //   command ──▶ isMemoryLimited? ──▶ hasRoom(): keys + clients ≤ share ──▶ runs
-//                                       │ over: up to 64 victims
+//                                       │ over: a few victims, or twice what came
 //                                       ├─ one was found ──▶ runs; the rest goes in slices
 //                                       └─ there is none ──▶ -OOM
 //
@@ -24,6 +24,8 @@ struct MemoryState {
   var isPressed = false
   /// Nothing may go: not tried again before the next deal.
   var isExhausted = false
+  /// What was used at the last look before a command.
+  var checkedByteCount = 0
   /// Candidates for eviction.
   var pool = EvictionPool()
   /// Unix milliseconds since which it is over its share; 0 = it is not.
@@ -41,9 +43,15 @@ struct MemoryState {
 }
 
 extension Engine {
-  /// Victims that one command evicts at most, and that a piece of a slice does.
-  private static let victimsPerCommand = 64
+  /// Victims that one command evicts where it must, at most, and that a piece of a slice does. What rebuilding of segments they cause
+  /// counts as well.
+  private static let victimsPerCommand = 8
+  private static let mostVictimsPerCommand = 256
   private static let victimsPerPiece = 16
+  /// Milliseconds for which the allocator keeps pages that nothing uses: short under a limit, because a flush leaves them in pieces so
+  /// large that jemalloc does not cut small ones from them again. What eviction frees is used again within microseconds.
+  private static let limitedPageTime = 500
+  private static let usualPageTime = 10_000
   /// Sessions that are looked at in one turn.
   private static let walkLimit: Int32 = 512
 
@@ -64,13 +72,19 @@ extension Engine {
 
   /// Takes over the settings of memory.
   mutating func applyMemorySettings() {
+    let wasLimited = isMemoryLimited
     isMemoryLimited = settings.maxMemory > 0
+    if isMemoryLimited != wasLimited {
+      Arena.keepUnusedPages(
+        milliseconds: isMemoryLimited ? Self.limitedPageTime : Self.usualPageTime)
+    }
     var rule = keyspace.frequencyRule
     rule.logFactor = settings.lfuLogFactor
     rule.decayMinutes = settings.lfuDecayTime
     keyspace.frequencyRule = rule
     memory.pool = EvictionPool()
     memory.isExhausted = false
+    memory.checkedByteCount = limitedByteCount
     memory.share = isMemoryLimited ? shares.share : .max
     setAccessClock()
   }
@@ -79,7 +93,7 @@ extension Engine {
   mutating func setAccessClock() {
     accessClock =
       settings.maxMemoryPolicy.countsUses
-      ? AccessClock.frequency(minutes: turnMicroseconds / 60_000_000)
+      ? AccessClock.frequency(seconds: turnMicroseconds / 1_000_000)
       : AccessClock.recency(seconds: turnMicroseconds / 1_000_000)
     touchClock = accessClock
   }
@@ -115,17 +129,31 @@ extension Engine {
   /// Whether a command that needs memory may run: evicts for it. Behind `isMemoryLimited`.
   @inline(never)
   mutating func hasRoom() -> Bool {
-    if limitedByteCount <= memory.share { return true }
+    let used = limitedByteCount
+    let grown = used - memory.checkedByteCount
+    memory.checkedByteCount = used
+    if used <= memory.share { return true }
     memory.isPressed = true
-    return evict(atMost: Self.victimsPerCommand)
+    // Twice what came since the last look, so that commands never bring more than goes; a limit that was lowered is for the slices.
+    let hasVictims = evict(atMost: Self.mostVictimsPerCommand, until: used - 2 * max(0, grown))
+    memory.checkedByteCount = limitedByteCount
+    return hasVictims
   }
 
-  /// Evicts until the worker is within its share, or so many keys; false if nothing may go.
-  private mutating func evict(atMost limit: Int) -> Bool {
+  /// Evicts until the worker is within its share, or a few keys and what it uses is below `goal`, or so many keys; false if nothing
+  /// may go.
+  private mutating func evict(atMost limit: Int, until goal: Int = 0) -> Bool {
     guard let rule = settings.maxMemoryPolicy.rule(samples: settings.maxMemorySamples) else {
       return false
     }
-    for _ in 0..<limit where limitedByteCount > memory.share {
+    var looked = 0
+    let rebuilt = keyspace.rebuiltEntryCount
+    while limitedByteCount > memory.share {
+      let rebuilding =
+        (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
+      if looked + rebuilding >= limit { break }
+      if looked >= Self.victimsPerCommand && limitedByteCount <= goal { break }
+      looked += 1
       switch keyspace.victim(rule, clock: accessClock, pool: &memory.pool, draw: &random) {
       case .found(let slot, let entry): evict(slot, entry)
       case .notYet: break
@@ -140,7 +168,7 @@ extension Engine {
   /// Removes a key for want of memory: an effect like any other (DESIGN §6).
   private mutating func evict(_ slot: Int, _ entry: EntryRef) {
     ledger[Self.page(ofShard: keyspace.owner(of: slot))].evictedKeys &+= 1
-    if listeners != 0 { touchExpired(slot, entry) }
+    if listeners != 0 { touchRemoved(slot, entry, evicted: true) }
     keyspace.remove(slot, entry)
   }
 
@@ -195,7 +223,7 @@ extension Engine {
     if let clientLimit { closeLargest(clientLimit) }
   }
 
-  /// Closes the largest clients until the rest keeps to the limit.
+  /// Closes the largest clients until all keep to the limit; those that are spared (CLIENT NO-EVICT) count, and stay.
   private mutating func closeLargest(_ limit: Int) {
     let shares = MemoryShares(
       own: memory.clientByteCount, others: memory.othersClientByteCount, limit: limit,
@@ -204,7 +232,9 @@ extension Engine {
     guard memory.clientByteCount > share else { return }
     var clients: [(byteCount: Int, index: Int32)] = []
     for index in 0..<sessions.indexLimit
-    where sessions.contains(index) && !sessions[index].wish.contains(.broken) {
+    where sessions.contains(index) && !sessions[index].wish.contains(.broken)
+      && !sessions[index].isSpared
+    {
       clients.append((byteCount(ofClient: index), index))
     }
     clients.sort { $0.byteCount > $1.byteCount }

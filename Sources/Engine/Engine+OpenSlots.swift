@@ -68,7 +68,10 @@ extension Engine {
   /// What is open of a slot at a shard of this worker.
   func openSlot(_ slot: Int, of shard: Int32) -> OpenSlot? {
     if openSlots.isEmpty || !openSlotSet.contains(slot) { return nil }
-    return openSlots.first { $0.shard == shard && $0.slot == slot }
+    let open = openSlots.first { $0.shard == shard && $0.slot == slot }
+    // Ownership is by table: what was being imported of a slot that has come whole since is of no account.
+    if let open, open.table != slot, keyspace.owner(of: slot) == shard { return nil }
+    return open
   }
 
   /// The number of the table in which that shard has its keys of a slot; nil if it has none.
@@ -96,8 +99,9 @@ extension Engine {
   }
 
   /// Whether a slot is being moved key by key here, or keys of it are on their way to another server: it cannot be handed over whole.
+  /// Of what is left of an import that was ended the same holds.
   public func isOpen(_ slot: HashSlot, of shard: Int32) -> Bool {
-    openSlot(slot.index, of: shard) != nil
+    openSlots.contains { $0.shard == shard && $0.slot == slot.index }
       || flights.contains { $0.shard == shard && $0.slot == slot.index }
   }
 
@@ -116,9 +120,7 @@ extension Engine {
       openSlots[i].source = source
       return true
     }
-    let used = Set(openSlots.map(\.table))
-    let tables = Keyspace.slotCount..<(Keyspace.slotCount + Keyspace.openTableCount)
-    guard let table = tables.first(where: { !used.contains($0) }) else { return false }
+    guard let table = freeOpenTable else { return false }
     openSlots.append(
       OpenSlot(
         shard: shard, slot: slot, state: .importingByPresence, table: table, source: source))
@@ -142,6 +144,16 @@ extension Engine {
   private mutating func remove(_ open: OpenSlot) {
     if open.table >= Keyspace.slotCount { keyspace.take(open.table)?.discard() }
     openSlots.removeAll { $0.shard == open.shard && $0.slot == open.slot }
+  }
+
+  /// Slots have come whole: what was left of an import of them is older, and goes.
+  mutating func forgetImports(of shard: Int32) {
+    for open in openSlots
+    where open.shard == shard && open.table >= Keyspace.slotCount
+      && keyspace.owner(of: open.slot) == shard
+    {
+      remove(open)
+    }
   }
 
   /// FLUSHALL empties what a shard has imported too.
@@ -177,18 +189,45 @@ extension Engine {
   /// In the same turn the caller leaves `.adoptOpen` in the mailbox of the new owner's worker, and then publishes the map.
   public mutating func letGo(slot: HashSlot, of shard: Int32) -> Bool {
     guard keyspace.owner(of: slot.index) == shard else { return true }
-    guard keyspace.keyCount(of: slot.index) == 0 else { return false }
+    let isEmpty = keyspace.keyCount(of: slot.index) == 0
+    guard isEmpty || settingAside == slot.index else { return false }
+    let place = isEmpty ? nil : freeOpenTable
+    if !isEmpty, place == nil { return false }
     slotsLeft(shard) { $0 == slot.index }
-    keyspace.take(slot.index)?.discard()
     openSlots.removeAll { $0.shard == shard && $0.slot == slot.index }
+    guard let place else {
+      keyspace.take(slot.index)?.discard()
+      return true
+    }
+    if let table = keyspace.take(slot.index) {
+      keyspace.adopt(table, as: place, by: Keyspace.nobody)
+    }
+    for flight in flights where flight.table == slot.index && flight.shard == shard {
+      flight.table = place
+    }
+    setHeldKeys()
+    openSlots.append(OpenSlot(shard: shard, slot: slot.index, state: .elsewhere, table: place))
     return true
+  }
+
+  /// From now on this slot is let go although there are keys in it, or (nil) none is. The keys stay where they are, out of reach, until
+  /// the slot is imported there: as those of a node of Redis's that has lost a slot to another one.
+  public mutating func setAside(_ slot: HashSlot?) { settingAside = slot?.index ?? -1 }
+
+  /// An open table that no slot has.
+  private var freeOpenTable: Int? {
+    let used = Set(openSlots.map(\.table))
+    let tables = Keyspace.slotCount..<(Keyspace.slotCount + Keyspace.openTableCount)
+    return tables.first { !used.contains($0) }
   }
 
   /// The same for several slots at once, all or none. The first one that has keys left; nil if all were let go.
   public mutating func letGo(_ slots: [SlotRange], of shard: Int32) -> HashSlot? {
     for range in slots {
       for slot in range.first.index...range.last.index
-      where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
+      where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0
+        && (slot != settingAside || freeOpenTable == nil)
+      {
         return HashSlot(UInt16(slot))
       }
     }

@@ -83,7 +83,7 @@ extension Engine {
         bytes: Array("ERR unknown command '".utf8) + Self.shown(call[0], 128)
           + Array("', with args beginning with: ".utf8) + arguments)
     case .unknownSubcommand:
-      let container = CommandTable.all[Int(call.id.rawValue)].name.uppercased()
+      let container = lookup.shownName(of: call.id)
       fail(
         bytes: Array("ERR unknown subcommand '".utf8) + Self.shown(call[1], 128)
           + Array("'. Try \(container) HELP.".utf8))

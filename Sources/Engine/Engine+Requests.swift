@@ -183,8 +183,7 @@ extension Engine {
     let before = reply.queue.byteCount
     let command = Int(call.id.rawValue)
     guard problem == .none, admits(call, hot[command]) else { return reject(call, problem) }
-    let effect = dispatch(call)
-    if listeners != 0 { log(call, effect) }
+    _ = listeners == 0 ? dispatch(call) : heard(call)
     statistics.commands[command].calls &+= 1
     if hasFailed { statistics.commands[command].failed &+= 1 }
     let time = clock.nanoseconds()
@@ -261,13 +260,5 @@ extension Engine {
   mutating func refuseWholeKeyspace() -> Bool {
     fail("ERR This command concerns a whole shard; connect to a shard's own port")
     return false
-  }
-
-  /// The place where commands are told to whoever listens (DESIGN §6): changes so far to the watchers of keys, all to the monitors.
-  /// Tracking, notifications and the change log come with their commands, and every write already passes here.
-  @inline(never)
-  mutating func log(_ call: Call, _ effect: Effect) {
-    if effect != .none { touchKeys(of: call) }
-    if !monitors.isEmpty { tellMonitors(call) }
   }
 }

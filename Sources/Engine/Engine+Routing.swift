@@ -152,10 +152,15 @@ extension Engine {
 
   /// Whether a key of an open slot is here: on this side of the cursor, or, without one, in that table with time to live.
   func isPresent(_ key: RawSpan, in table: Int) -> Bool {
+    isPresent(key, KeyHash(key, seed: hashSeed), in: table)
+  }
+
+  /// The same of a key whose hash is known.
+  func isPresent(_ key: RawSpan, _ hash: KeyHash, in table: Int) -> Bool {
     if let open = openSlots.first(where: { $0.table == table }), let cursor = open.cursor {
-      return open.hasHash(KeyHash(key, seed: hashSeed), cursor)
+      return open.hasHash(hash, cursor)
     }
-    guard let entry = keyspace.find(table, KeyHash(key, seed: hashSeed), key) else { return false }
+    guard let entry = keyspace.find(table, hash, key) else { return false }
     guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else { return true }
     return expiry > now
   }

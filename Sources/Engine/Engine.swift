@@ -113,8 +113,12 @@ public struct Engine: ~Copyable {
   var lastNanoseconds: UInt64 = 0
   /// Bits or-ed to a slot's owner before it is compared: not 0 while slots are open or keys are held, so that no owner compares equal.
   var openSlotBits: Int32 = 0
-  /// How many take an interest in changes: the first of the two tests on the way of a command. So far the watches.
+  /// How many take an interest in changes: the first of the two tests on the way of a command. Watches, monitors and records.
   var listeners = 0
+  /// What is recorded of each shard; nil where nothing is.
+  var records: [ChangeRecord?]
+  /// Keys that the current command has found expired, until their events are told; nil outside of a command that is recorded.
+  var expiredKeys: Set<[UInt8]>?
   /// There is a limit of memory: the second test, behind which `hasRoom` compares and evicts.
   var isMemoryLimited = false
   /// The queue of an EXEC is being run: nothing may come between its commands, nor wait.
@@ -126,6 +130,8 @@ public struct Engine: ~Copyable {
   var ledger: Ledger<Statistics>
   /// The sum of the pages at the last tick that made one.
   public internal(set) var totals: WorkerTotals
+  /// The next such sum, while it is being made.
+  var summing: FigureSum?
   /// What the sweep for expired keys has taken, in nanoseconds.
   var sweepNanoseconds: UInt64 = 0
   /// DEBUG SET-ACTIVE-EXPIRE: whether expired keys are looked for.
@@ -159,10 +165,14 @@ public struct Engine: ~Copyable {
     didSet { setOpenSlotBits() }
   }
   var openSlotSet = SlotSet()
+  /// The slot that is let go with keys in it (`setAside`); −1 = none.
+  var settingAside = -1
   /// ASKING was sent before the command that is looked at.
   var wasAsking = false
   /// Who watches which keys.
   var watches = Watches()
+  /// Who has read which keys, of those who want to be told of changes.
+  var tracking = Tracking()
   var listedClients: [ClientID] = []
   var controlRequests: [PendingControl] = []
   /// Completed while another client was being served.
@@ -215,6 +225,7 @@ public struct Engine: ~Copyable {
     keyspace = memory.keyspace
     latencies = memory.latencies
     diaries = Array(repeating: Diary(), count: options.shards.count + 1)
+    records = Array(repeating: nil, count: options.shards.count)
     lookup = CommandLookup(renamed: options.settings.renamedCommands)
     ledger = Ledger(count: options.shards.count + 1, Statistics())
     totals = WorkerTotals(Statistics())

@@ -14,6 +14,7 @@ extension Engine {
     if !waiting.isEmpty { finishWaits() }
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
+    if !tracking.trackers.isEmpty { flushTracking() }
     for _ in SliceKind.allCases {
       let kind = nextSlice
       nextSlice = kind.next
@@ -31,6 +32,7 @@ extension Engine {
     case .expiry: sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0
     case .eviction: hasEviction
     case .defragmentation: hasDefragmentation
+    case .tick: summing != nil
     }
   }
 
@@ -41,6 +43,8 @@ extension Engine {
     case .expiry: sweep(&meter)
     case .eviction: evictSlice(&meter)
     case .defragmentation: defragmentSlice(&meter)
+    case .tick:
+      repeat { sumPages() } while meter.hasTime() && summing != nil
     }
     _ = meter.hasTime()
     upkeep.slices[kind.rawValue].add(meter.spent)
@@ -63,7 +67,9 @@ extension Engine {
       var units = Self.pieceWorkUnits
       while let (slot, entry) = keyspace.nextExpired(&expiryCursor, now: now, workUnits: &units) {
         count(forShard: keyspace.owner(of: slot))
+        let rebuilt = keyspace.rebuiltEntryCount
         expire(slot, entry)
+        units -= 1 + (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
         expired += 1
       }
       isAtEnd = units > 0
@@ -76,6 +82,11 @@ extension Engine {
 
   /// A few times a second: figures, the memory test.
   public mutating func tick() {
+    var meter = SliceMeter(processorClock)
+    defer {
+      _ = meter.hasTime()
+      upkeep.slices[SliceKind.tick.rawValue].add(meter.spent)
+    }
     sweepUnits = Self.sweepWorkUnits
     for shard in -1..<Int32(shards.count) {
       let byteCount = shard < 0 ? 0 : keyspace.byteCount(ofShard: shard)
@@ -84,11 +95,27 @@ extension Engine {
     }
     let elapsed = now - ledger[0].sampledAt
     if elapsed >= 1000 || elapsed < 0 {
-      for page in 0..<ledger.count { ledger[page].sample(now: now) }
-      totals = WorkerTotals(sumOfPages())
+      summing = FigureSum()
+      sumPages()
     }
     dealMemory()
     planDefragmentation()
+  }
+
+  /// A piece of the sum of all shards' figures: of a few shards at once, of many in slices that follow the tick.
+  private mutating func sumPages() {
+    guard var sum = summing.take() else { return }
+    let end = min(ledger.count, sum.page + Self.pieceWorkUnits / 4)
+    for page in sum.page..<end {
+      ledger[page].sample(now: now)
+      sum.statistics.add(ledger[page])
+    }
+    sum.page = end
+    if end == ledger.count {
+      totals = WorkerTotals(sum.statistics)
+    } else {
+      summing = sum
+    }
   }
 
   /// Bytes by size class that this worker's keys use.

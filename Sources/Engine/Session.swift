@@ -48,8 +48,10 @@ struct Session: ~Copyable {
   var name: String? = nil
   var libraryName: String? = nil
   var libraryVersion: String? = nil
-  /// CLIENT NO-EVICT: shown, and without effect while no client is ever evicted.
+  /// CLIENT NO-EVICT: it is not closed because of `maxmemory-clients`.
   var isSpared = false
+  /// How it is told of changes to keys; nil = not at all.
+  var tracking: TrackingState? = nil
   /// The peer's and our own address, `host:port`.
   let address: String
   let localAddress: String

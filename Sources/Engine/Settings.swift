@@ -64,6 +64,10 @@ public struct Settings: Sendable, Equatable {
   public var latencyTracking = true
   /// The percentiles of it that INFO latencystats shows.
   public var latencyPercentileText = "50 99 99.9"
+  /// Which events of keys are told to those who listen.
+  public var keyspaceEvents: KeyspaceEvents = []
+  /// Keys that are remembered for those who are told of changes; 0 = no limit.
+  public var trackingTableMaxKeys = 1_000_000
   /// What the log says, and the file that it goes to; empty = standard output.
   public var logLevel = LogLevel.notice
   public var logFile = ""
@@ -173,11 +177,19 @@ extension Settings {
     Setting.names.filter { !Setting.all[$0.place].isHidden }.map(\.name)
   }
 
+  /// Whether a setting's value is for nobody's eyes but the operator's; so are the names that commands are given.
+  public static func isSecret(_ name: String) -> Bool {
+    Setting.isSecret(name) || name.lowercased() == "rename-command"
+  }
+
+  /// Whether there is a setting of that name.
+  public static func hasSetting(_ name: String) -> Bool { Setting.find(name) != nil }
+
   /// Settings with another value than the standard that have no effect, and why.
   public var withoutEffect: [(name: String, value: String, why: String)] {
     Setting.all.compactMap { setting in
       guard let value = accepted[setting.name], let why = setting.whyAccepted else { return nil }
-      return (setting.name, value, why)
+      return (setting.name, Self.isSecret(setting.name) ? "(redacted)" : value, why)
     }
   }
 

@@ -56,7 +56,10 @@ struct Statistics {
 
   /// Adds what another page says: what was counted of several shards is the sum of their pages.
   mutating func add(_ other: borrowing Statistics) {
-    for i in CommandTable.all.indices {
+    // Most of many shards have nothing to tell.
+    let commandLimit =
+      other.commandCount == 0 && other.errorReplies == 0 ? 0 : CommandTable.all.count
+    for i in 0..<commandLimit {
       commands[i].calls &+= other.commands[i].calls
       commands[i].nanoseconds &+= other.commands[i].nanoseconds
       commands[i].rejected &+= other.commands[i].rejected
@@ -101,6 +104,13 @@ struct Statistics {
     sampledBytesOut = bytesOut
     sampledAt = now
   }
+}
+
+/// A sum of pages that is being made.
+struct FigureSum {
+  /// The next page, and what those before it say.
+  var page = 0
+  var statistics = Statistics()
 }
 
 /// What a worker has counted of all its shards and the configuration endpoint, as of its last tick: for the figures of the process.

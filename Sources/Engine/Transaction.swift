@@ -1,4 +1,5 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
 // A transaction between MULTI and EXEC, and what its client watches. A session owns one only while it is in MULTI or watches keys.
@@ -31,6 +32,8 @@ final class Transaction {
   var controls: [ControlRequest] = []
   /// Changes of who owns which slot that they asked for.
   var clusterRequests: [ClusterRequest] = []
+  /// Slots of other shards that a DELSLOTS of EXEC has named.
+  var forgottenSlots: [SlotRange] = []
   /// How many of those are not in force everywhere yet; EXEC's reply is held until then.
   var controlsUnderWay = 0
 

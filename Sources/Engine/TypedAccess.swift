@@ -146,7 +146,7 @@ extension Engine {
           slot, hash, key, value, over: entry, expiry: expiry, clock: accessClock)
       }
     } catch { throw .outOfMemory }
-    changed(slot, hash, key)
+    if listeners != 0 { heardTyped(slot, hash, key, of: shard, .set(isNew: entry == nil)) }
   }
 
   /// DEL, for one key: whether it was there.
@@ -158,7 +158,7 @@ extension Engine {
     countTyped(.del)
     guard let entry = live(slot, hash, key) else { return false }
     keyspace.remove(slot, entry)
-    changed(slot, hash, key)
+    if listeners != 0 { heardTyped(slot, hash, key, of: shard, .delete) }
     return true
   }
 
@@ -186,7 +186,9 @@ extension Engine {
       try keyspace.setInteger(
         slot, hash, key, sum, over: entry, expiry: .keep, clock: accessClock)
     } catch { throw .outOfMemory }
-    changed(slot, hash, key)
+    if listeners != 0 {
+      heardTyped(slot, hash, key, of: shard, .increment(number, isNew: entry == nil))
+    }
     return sum
   }
 
@@ -207,7 +209,7 @@ extension Engine {
         try keyspace.setExpiry(slot, hash, key, of: entry, moment)
       } catch { throw .outOfMemory }
     }
-    changed(slot, hash, key)
+    if listeners != 0 { heardTyped(slot, hash, key, of: shard, .expire) }
     return true
   }
 
@@ -262,7 +264,7 @@ extension Engine {
     if !heldKeys.isEmpty, heldKeys.contains(HeldKey(slot, hash)) { return false }
     return switch slotState(slot, of: shard) {
     case .held: true
-    case .migrating: keyspace.find(slot, hash, key) != nil
+    case .migrating: isPresent(key, hash, in: slot)
     case .elsewhere, .unassigned, .importingByPresence, .importingByCursor: false
     }
   }
@@ -276,11 +278,5 @@ extension Engine {
   private mutating func countTyped(_ id: CommandID) {
     statistics.commandCount &+= 1
     statistics.commands[Int(id.rawValue)].calls &+= 1
-  }
-
-  /// Tells who watches the key that it has changed.
-  @inline(__always)
-  private mutating func changed(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) {
-    if listeners != 0 { touch(slot, hash, key) }
   }
 }

@@ -8,7 +8,7 @@ internal import Storage
 // nothing any more. So a watch that still stands says that nothing has happened to the key since WATCH, and `wasPresent` still holds:
 // a command that leaves absent what was absent (DEL of several keys, FLUSHALL) has not changed it.
 //
-// `Engine.listeners` counts the watches: without any, a write costs the test that it costs anyway.
+// `Engine.listeners` counts the watches, among others: without any, a write costs the test that it costs anyway.
 
 /// The watched keys of a worker's sessions.
 struct Watches: ~Copyable {
@@ -116,6 +116,7 @@ extension Engine {
 
   /// A key was written, or taken away: called by every effect on a key (DESIGN §6), behind `listeners != 0`.
   mutating func touch(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) {
+    if !tracking.trackers.isEmpty { invalidate(slot, hash, key) }
     if !watches.mayWatch(hash) { return }
     let isPresent = keyspace.find(slot, hash, key) != nil
     conflict(watches.clients(watching: slot, hash, key, isPresent: isPresent))
@@ -123,7 +124,7 @@ extension Engine {
 
   /// The keys that a command may write were written, or some of them; which, the watchers' `wasPresent` and the key's presence tell.
   mutating func touchKeys(of call: Call) {
-    if watches.count == 0 { return }
+    if watches.count == 0 && tracking.trackers.isEmpty { return }
     for keys in CommandTable.all[Int(call.id.rawValue)].specifications
     where !keys.use.contains(.readOnly) {
       for i in places(of: keys, in: call) {
@@ -133,7 +134,7 @@ extension Engine {
   }
 
   /// The arguments of a command that a specification says are keys.
-  private func places(of keys: KeySpecification, in call: Call) -> StrideThrough<Int> {
+  func places(of keys: KeySpecification, in call: Call) -> StrideThrough<Int> {
     if keys.isUnknown {
       // The only one that is written is SORT's STORE.
       let destination = Self.sortDestination(call.arguments)
@@ -143,15 +144,17 @@ extension Engine {
     return stride(from: Int(keys.first), through: last, by: Int(keys.step))
   }
 
-  /// An entry that has expired is about to be removed.
-  mutating func touchExpired(_ slot: Int, _ entry: EntryRef) {
-    if watches.count == 0 { return }
+  /// An entry is about to be removed because it has expired, or for want of memory: an effect like any other (DESIGN §6).
+  mutating func touchRemoved(_ slot: Int, _ entry: EntryRef, evicted: Bool = false) {
+    recordRemoval(slot, entry, evicted: evicted)
+    if watches.count == 0 && tracking.trackers.isEmpty { return }
     let key = Self.bytes(of: keyspace.key(of: entry))
     touch(slot, KeyHash(key.rawBytes, seed: hashSeed), key.rawBytes)
   }
 
   /// All keys of a shard are about to be removed: whoever watches one that is there has a conflict.
   mutating func touchAll(ofShard shard: Int32) {
+    if !tracking.trackers.isEmpty { invalidateAll(ofShard: shard) }
     if watches.count == 0 { return }
     let watched = watches.all { keyspace.owner(of: Int($0.slot)) == shard }
     for watch in watched
@@ -172,6 +175,7 @@ extension Engine {
   /// Slots have left a shard: whoever watches a key of them there has a conflict for good, so that leaving and coming back fails EXEC
   /// (DESIGN §4). One call for a batch, in the turn in which its tables leave. O(watches of the worker).
   mutating func slotsLeft(_ shard: Int32, _ isLeft: (_ slot: Int) -> Bool) {
+    if !tracking.trackers.isEmpty { invalidate(leaving: shard, isLeft) }
     if watches.count == 0 { return }
     for watch in watches.all(where: { isLeft(Int($0.slot)) })
     where sessions[watch.client].shard == shard {

@@ -19,6 +19,7 @@ extension ControlPlane {
     switch request {
     case .setSlot(let slot, to: let shard):
       return await byHand { .setSlot($0, slot, to: shard) }
+    case .takeOver(let slot, to: let shard): return await takeOver(slot, shard)
     case .assign(let slots, to: let shard):
       return await byHand { .assign($0, slots: slots, to: shard) }
     case .unassign(let slots):
@@ -44,6 +45,18 @@ extension ControlPlane {
     }
   }
 
+  /// A slot changes its owner by hand although keys are left, which stay where they are (redis-cli's repair).
+  private func takeOver(_ slot: HashSlot, _ shard: ShardID) async -> ClusterOutcome {
+    guard let source = rebalancer.map.owner(of: slot) else {
+      return await byHand { .assign($0, slots: [SlotRange(slot, slot)], to: shard) }
+    }
+    let worker = workers[home(of: source).worker]
+    await worker.run { $0.setAside(slot) }
+    let outcome = await byHand { .setSlot($0, slot, to: shard) }
+    await worker.run { $0.setAside(nil) }
+    return outcome
+  }
+
   private func epoch(of shard: ShardID) -> ConfigEpoch {
     let map = rebalancer.map
     return map.index(of: shard).map { map.shards[$0].epoch } ?? map.epoch
@@ -67,6 +80,7 @@ extension ControlPlane {
 
   /// A job has ended.
   func finish(_ job: JobID, _ outcome: JobOutcome) {
+    reshaping.remove(job)
     if let waiter = waiters.removeValue(forKey: job) {
       waiter.resume(returning: outcome)
     } else if ends[job] != nil {
@@ -79,7 +93,7 @@ extension ControlPlane {
   private func outcome(of request: RebalanceRequest) async -> ClusterOutcome {
     switch request {
     case .resize(let count, let mode):
-      return await begin(.resize(Self.newJob(), shards: count, mode: mode, new: newShards(count)))
+      return await resize(to: count, mode)
     case .rebalance(let goal, let mode, let isTrial):
       let goal = await slotGoal(goal)
       if isTrial { return trial(goal) }
@@ -98,6 +112,21 @@ extension ControlPlane {
     case .cancelMigrations(of: let shard): return await cancelMigrations(of: shard)
     case .events(let count, let since): return .reply(events(count, since))
     }
+  }
+
+  /// While slots are open by hand no shard comes or goes, and the other way round: one that has imported keys might leave with them.
+  private func resize(to count: Int, _ mode: MigrationMode) async -> ClusterOutcome {
+    let job = Self.newJob()
+    reshaping.insert(job)
+    for worker in workers where await worker.run({ $0.hasOpenSlots }) == true {
+      // Those that a job of ours moves along a cursor are told by the state machine.
+      if rebalancer.isBusy { break }
+      reshaping.remove(job)
+      return .refused("ERR Slots are being moved by hand; redis-cli --cluster fix ends that")
+    }
+    let outcome = await begin(.resize(job, shards: count, mode: mode, new: newShards(count)))
+    if case .refused = outcome { reshaping.remove(job) }
+    return outcome
   }
 
   private func begin(_ input: Rebalancer.Input) async -> ClusterOutcome {

@@ -44,6 +44,10 @@ actor ControlPlane {
   var rebalancer: Rebalancer
   /// The memory of flips whose targets are ready.
   var memory: [UInt64: SlotTableMemory] = [:]
+  /// Jobs after which there may be other shards than before.
+  var reshaping: Set<JobID> = [] {
+    didSet { board.isReshaping = !reshaping.isEmpty }
+  }
   /// Flips whose slots were moved along a cursor, and are empty at the source.
   var emptied: Set<UInt64> = []
   /// Jobs whose end somebody wants to know, and how those of them have ended that have.

@@ -8,6 +8,7 @@ internal import Synchronization
 public final class MapBoard: Sendable {
   private let map: Mutex<ClusterMap>
   private let number = Atomic<UInt64>(1)
+  private let reshaping = Atomic<Bool>(false)
 
   /// A board with a first map.
   public init(_ map: ClusterMap) { self.map = Mutex(map) }
@@ -18,6 +19,12 @@ public final class MapBoard: Sendable {
   /// The map, and its number.
   public var current: (map: ClusterMap, revision: UInt64) {
     map.withLock { ($0, number.load(ordering: .relaxed)) }
+  }
+
+  /// Whether shards are about to come or go: then no slot is opened by hand, because a shard that has imported keys might leave.
+  public var isReshaping: Bool {
+    get { reshaping.load(ordering: .acquiring) }
+    set { reshaping.store(newValue, ordering: .releasing) }
   }
 
   /// Hangs up a newer map; one whose epoch is not higher is ignored, and false.

@@ -1,10 +1,13 @@
 // What an entry's access clock says: 24 bits of its header, by one of two rules.
 //
 //   recency    seconds of the last use, modulo 2^24
-//   frequency  [23..8 minutes of the last use][7..0 logarithmic counter of uses]
+//   frequency  [23..8 time of the last use, in sixteenths of a minute, modulo 2^16][7..0 logarithmic counter of uses]
+//
+// Counters decay by minutes; the finer time tells apart what was used equally often, which most keys of a cache are. It goes
+// round after 68 hours: a key that nobody asked for in so long looks, for as long as its counter takes to decay, as if it were wanted.
 //
 // A command says which one by the clock that it brings: with `AccessClock.countsUse` set it is a fresh frequency (the
-// minutes of now and the counter of a new key), and such a clock equals no entry's. So a read costs one comparison
+// time of now and the counter of a new key), and such a clock equals no entry's. So a read costs one comparison
 // under either rule: equal, and nothing is to do.
 
 /// The rules of access clocks.
@@ -19,14 +22,15 @@ public enum AccessClock {
     UInt32(truncatingIfNeeded: seconds) & Entry.clockLimit
   }
 
-  /// The clock of a new key in that minute, for commands under a policy that counts uses.
-  public static func frequency(minutes: Int64) -> UInt32 {
-    countsUse | frequency(minutes: minutes, count: initialCount)
+  /// The clock of a new key in that second, for commands under a policy that counts uses.
+  public static func frequency(seconds: Int64) -> UInt32 {
+    countsUse | frequency(seconds: seconds, count: initialCount)
   }
 
   /// An entry's clock with that counter.
-  public static func frequency(minutes: Int64, count: UInt32) -> UInt32 {
-    UInt32(truncatingIfNeeded: minutes & 0xffff) &<< 8 | (count & 0xff)
+  public static func frequency(seconds: Int64, count: UInt32) -> UInt32 {
+    UInt32(truncatingIfNeeded: (seconds / 15 * 4 + seconds % 15 * 4 / 15) & 0xffff) &<< 8
+      | (count & 0xff)
   }
 
   /// Seconds since the last use. What lies ahead by less than an hour was written a moment ago, by a clock that was set back;
@@ -54,12 +58,16 @@ public struct FrequencyRule: Sendable {
   func count(_ clock: UInt32, at now: UInt32) -> UInt32 {
     let count = clock & 0xff
     guard decayMinutes > 0 else { return count }
-    let lost = FrequencyRule.minutes(from: clock, to: now) / UInt32(clamping: decayMinutes)
+    let minutes = FrequencyRule.periods(from: clock, to: now) / FrequencyRule.periodsPerMinute
+    let lost = minutes / UInt32(clamping: decayMinutes)
     return lost > count ? 0 : count - lost
   }
 
-  /// Minutes between two clocks; they go round after 45 days.
-  static func minutes(from then: UInt32, to now: UInt32) -> UInt32 {
+  /// The steps of a frequency's time.
+  static var periodsPerMinute: UInt32 { 16 }
+
+  /// Steps between two clocks.
+  static func periods(from then: UInt32, to now: UInt32) -> UInt32 {
     ((now &>> 8) &- (then &>> 8)) & 0xffff
   }
 

@@ -121,6 +121,16 @@ func releasePages(_ memory: UnsafeMutableRawPointer, _ byteCount: Int) {
   _ = madvise(memory, byteCount, MADV_DONTNEED)
 }
 
+/// How far what a switch between two arenas needs is.
+public enum SwitchPreparation: Sendable {
+  /// It may be asked again in a moment.
+  case underWay
+  /// There may be a switch.
+  case done
+  /// The thread has no arena of its own, or there is no memory for a second.
+  case impossible
+}
+
 /// An arena of jemalloc: a worker's own heap.
 public struct Arena: Sendable {
   /// jemalloc's number of it.
@@ -133,6 +143,8 @@ public struct Arena: Sendable {
     var unbound: [UInt32] = []
     /// The two arenas of a thread, each as the other's.
     var others: [UInt32: UInt32] = [:]
+    /// Arenas that a thread holds which does nothing else.
+    var held: Set<UInt32> = []
   }
   private static let made = Mutex(Made())
 
@@ -163,24 +175,71 @@ public struct Arena: Sendable {
     return created
   }
 
-  /// Binds the calling thread to that of its two arenas whose pages are filled better, so that the other one can be emptied into it; the
-  /// second is made at the first time. Nil if the thread was not bound to an arena of its own. The allocator's figures must be fresh.
+  /// Makes what a switch needs, and has both arenas of the calling thread held: jemalloc gives all unused pages of an arena back at
+  /// once when its last thread leaves it, which takes milliseconds. Each is held by a thread that only sleeps.
+  static func prepareSwitch() -> SwitchPreparation {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return .impossible }
+    let bound = number
+    let known = made.withLock { made -> (isOwn: Bool, other: UInt32?) in
+      (made.all.contains(bound), made.others[bound])
+    }
+    guard known.isOwn else { return .impossible }
+    guard let other = known.other else {
+      guard let other = try? create() else { return .impossible }
+      made.withLock {
+        $0.others[bound] = other
+        $0.others[other] = bound
+      }
+      hold(bound)
+      hold(other)
+      return .underWay
+    }
+    return made.withLock { $0.held.isSuperset(of: [bound, other]) } ? .done : .underWay
+  }
+
+  /// Starts a thread that is bound to an arena and sleeps for as long as the process lives.
+  private static func hold(_ number: UInt32) {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, 64 << 10)
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    var all = sigset_t()
+    var old = sigset_t()
+    sigfillset(&all)
+    // Signals are for other threads.
+    pthread_sigmask(SIG_SETMASK, &all, &old)
+    var thread = pthread_t()
+    let error = pthread_create(
+      &thread, &attributes,
+      { argument in
+        var hasCache = false
+        _ = mallctl("thread.tcache.enabled", nil, nil, &hasCache, MemoryLayout<Bool>.size)
+        var number = UInt32(UInt(bitPattern: argument))
+        guard mallctl("thread.arena", nil, nil, &number, MemoryLayout<UInt32>.size) == 0 else {
+          return nil
+        }
+        let held = number
+        Arena.made.withLock { _ = $0.held.insert(held) }
+        while true { pause() }
+      }, UnsafeMutableRawPointer(bitPattern: UInt(number)))
+    pthread_sigmask(SIG_SETMASK, &old, nil)
+    // Without it everything works, with longer switches.
+    if error != 0 { made.withLock { _ = $0.held.insert(number) } }
+    pthread_attr_destroy(&attributes)
+  }
+
+  /// Binds the calling thread to that of its two arenas whose pages are filled better, so that the other one can be emptied into it.
+  /// Nil before `prepareSwitch` has done its work. The allocator's figures must be fresh.
   static func switchThisThread() -> Arena? {
     var number: UInt32 = 0
     var size = MemoryLayout<UInt32>.size
     guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return nil }
     let bound = number
     guard made.withLock({ $0.all.contains(bound) }) else { return nil }
-    if let other = made.withLock({ $0.others[bound] }) {
-      number = other
-    } else {
-      guard let other = try? create() else { return nil }
-      made.withLock {
-        $0.others[bound] = other
-        $0.others[other] = bound
-      }
-      number = other
-    }
+    guard let other = made.withLock({ $0.others[bound] }) else { return nil }
+    number = other
     if wastedByteCount(of: number) > wastedByteCount(of: bound) { return Arena(number: bound) }
     // What the cache holds is of the arena that is to become empty.
     _ = mallctl("thread.tcache.flush", nil, nil, nil, 0)
@@ -207,6 +266,22 @@ public struct Arena: Sendable {
   public static func purgeInBackground() {
     var isOn = true
     _ = mallctl("background_thread", nil, nil, &isOn, MemoryLayout<Bool>.size)
+  }
+
+  /// Unused pages of the calling thread's arenas go back to the system after so many milliseconds, as a curve from all to none of
+  /// them; by the allocator's own threads where `purgeInBackground` was called. Where the thread has no arena of its own, nothing changes.
+  public static func keepUnusedPages(milliseconds: Int) {
+    var number: UInt32 = 0
+    var size = MemoryLayout<UInt32>.size
+    guard mallctl("thread.arena", &number, &size, nil, 0) == 0 else { return }
+    let bound = number
+    guard made.withLock({ $0.all.contains(bound) }) else { return }
+    var time = milliseconds
+    // The arena that defragmentation may make.
+    _ = mallctl("arenas.dirty_decay_ms", nil, nil, &time, MemoryLayout<Int>.size)
+    for arena in pair(bound) {
+      _ = mallctl("arena.\(arena).dirty_decay_ms", nil, nil, &time, MemoryLayout<Int>.size)
+    }
   }
 
   /// Gives all unused pages of the process back to the system, at once: milliseconds.

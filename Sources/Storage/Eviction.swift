@@ -4,6 +4,14 @@
 // any other, and that some stand in one bucket says nothing of their use, because their hashes have nothing to do with
 // it. So a handful of samples costs one walk to a bucket, and their lines come from memory together.
 //
+// That walk would wait for memory four times: for the table, the directory's page, the bucket, the entries. So draws are made
+// ahead, and each step of a search takes every one of them a stop further, by a hint for what it will read next:
+//
+//   drawn: table ──▶ directory ──▶ bucket ──▶ entries ──▶ sampled
+//
+// Between two stops the table may change. A draw is only a slot and the seed of what follows, and every stop walks again from
+// the slot's root: what has changed costs a wait, or is passed over.
+//
 // The best that were seen and did not go wait in a pool of 16. An entry has exactly one referrer, so the pool names it by
 // slot and hash: it is looked up again when its turn comes, and passed over if it has gone or was used meanwhile.
 //
@@ -64,11 +72,23 @@ public struct EvictionPool: Sendable {
     var score: UInt64 = 0
     var hash = KeyHash.none
     var slot: Int32 = 0
+    /// Where its bucket and its entry were when it was seen: for hints only.
+    var bucketHint: UInt = 0
+    var entryHint: UInt = 0
   }
 
-  /// Sorted, the best last.
+  /// A bucket that will be sampled: a slot (−1: none), and the seed by which it is drawn there.
+  struct Ahead: Sendable {
+    var slot: Int32 = -1
+    var seed: UInt64 = 0
+  }
+
+  /// Sorted, the best last; of equal ones that which has waited for longest, in which time it was not used.
   private var candidates = InlineArray<16, Candidate>(repeating: Candidate())
   private(set) var count = 0
+  /// Draws on their way, in a circle.
+  private var ahead = InlineArray<4, Ahead>(repeating: Ahead())
+  private var step = 0
   /// Where the walk through keys with an expiry is.
   fileprivate var cursor = ExpiryCursor()
 
@@ -90,7 +110,7 @@ public struct EvictionPool: Sendable {
     if count < EvictionPool.capacity {
       place = count
       count += 1
-      while place > 0, candidates[place - 1].score > candidate.score {
+      while place > 0, candidates[place - 1].score >= candidate.score {
         candidates[place] = candidates[place - 1]
         place -= 1
       }
@@ -103,6 +123,20 @@ public struct EvictionPool: Sendable {
     }
     candidates[place] = candidate
   }
+
+  /// Puts a new draw in for that which was drawn four steps ago, and gives it.
+  mutating func exchange(_ new: Ahead) -> Ahead {
+    step = (step + 1) & 3
+    let old = ahead[step]
+    ahead[step] = new
+    return old
+  }
+
+  /// The draw of so many steps ago, below 4.
+  func drawn(stepsAgo: Int) -> Ahead { ahead[(step - stepsAgo) & 3] }
+
+  /// The best one, which stays.
+  var best: Candidate? { count > 0 ? candidates[count - 1] : nil }
 
   /// Takes the best one out.
   mutating func takeBest() -> Candidate? {
@@ -135,9 +169,53 @@ extension Keyspace {
       if rule.onlyExpiring && !ref.hasExpiry { continue }
       // It was used after it was seen.
       if score(ref.entry, rule.order, clock) < best.score { continue }
+      if let next = pool.best { prefetch(next) }
       return .found(slot: slot, entry: ref)
     }
     return .notYet
+  }
+
+  /// A candidate may be looked up next.
+  private func prefetch(_ candidate: EvictionPool.Candidate) {
+    prefetchTable(Int(candidate.slot))
+    if let bucket = UnsafeRawPointer(bitPattern: candidate.bucketHint) { tern_prefetch(bucket) }
+    if let entry = UnsafeRawPointer(bitPattern: candidate.entryHint) { tern_prefetch(entry) }
+  }
+
+  /// Draws a bucket ahead, and takes those that were drawn before a stop further; the one that has arrived, if there is one.
+  private func nextBucket(_ pool: inout EvictionPool, _ draw: inout Draw) -> (Int, Bucket)? {
+    let slot = state.pointee.sums.slot(at: draw.below(state.pointee.sums.total))
+    prefetchTable(slot)
+    let arrived = pool.exchange(
+      EvictionPool.Ahead(slot: Int32(truncatingIfNeeded: slot), seed: draw.next()))
+    let first = pool.drawn(stepsAgo: 1)
+    if first.slot >= 0 {
+      let root = DirectoryWord(bits: table(Int(first.slot)).pointee.root)
+      if root.isEmpty {
+        // Nothing to read.
+      } else if root.isPage {
+        // The first point that will be tried.
+        var points = Draw(seed: first.seed)
+        let prefix = points.next() & KeyHash.prefixMask
+        tern_prefetch(root.page + Int(truncatingIfNeeded: prefix &>> (64 &- root.depth)))
+      } else if let bucket = bucket(of: first) {
+        tern_prefetch(bucket.base)
+      }
+    }
+    if let bucket = bucket(of: pool.drawn(stepsAgo: 2)) { tern_prefetch(bucket.base) }
+    if let bucket = bucket(of: pool.drawn(stepsAgo: 3)) {
+      for place in 0..<Bucket.capacity where bucket.word(place) & Bucket.addressMask != 0 {
+        tern_prefetch(Bucket.address(bucket.word(place)))
+      }
+    }
+    return bucket(of: arrived).map { (Int(arrived.slot), $0) }
+  }
+
+  /// The bucket that a draw stands for: always the same as long as its table does not change.
+  private func bucket(of drawn: EvictionPool.Ahead) -> Bucket? {
+    if drawn.slot < 0 { return nil }
+    var own = Draw(seed: drawn.seed)
+    return randomBucket(Int(drawn.slot), &own)
   }
 
   /// Brings samples into the pool.
@@ -146,10 +224,10 @@ extension Keyspace {
   ) {
     var missing = max(1, rule.samples)
     let wanted: UInt64 = rule.onlyExpiring ? Bucket.expiryBit : 0
-    let limit = max(Keyspace.drawLimit, rule.samples)
+    // The first ones only put draws on their way.
+    let limit = max(Keyspace.drawLimit, rule.samples) + 4
     for _ in 0..<limit {
-      let slot = state.pointee.sums.slot(at: draw.below(state.pointee.sums.total))
-      guard let first = randomBucket(slot, &draw) else { continue }
+      guard let (slot, first) = nextBucket(&pool, &draw) else { continue }
       var next: Bucket? = first
       while let bucket = next {
         missing -= sample(bucket, slot, wanted, rule.order, clock, &pool)
@@ -162,7 +240,7 @@ extension Keyspace {
     while missing > 0,
       let (slot, ref) = nextExpired(&pool.cursor, now: .max, workUnits: &units)
     {
-      add(ref.entry, slot, rule.order, clock, &pool)
+      add(ref.entry, ref.bucket, slot, rule.order, clock, &pool)
       missing -= 1
     }
   }
@@ -172,30 +250,29 @@ extension Keyspace {
     _ bucket: Bucket, _ slot: Int, _ wanted: UInt64, _ order: EvictionOrder, _ clock: UInt32,
     _ pool: inout EvictionPool
   ) -> Int {
-    var places: UInt32 = 0
-    for place in 0..<Bucket.capacity {
-      let word = bucket.word(place)
-      if word == 0 || word & Bucket.leadBit != 0 || word & wanted != wanted { continue }
-      tern_prefetch(Bucket.address(word))
-      places |= 1 << UInt32(place)
-    }
-    let count = places.nonzeroBitCount
+    var count = 0
+    var places = bucket.taken
     while places != 0 {
-      add(Bucket.entry(bucket.word(places.trailingZeroBitCount)), slot, order, clock, &pool)
+      let word = bucket.word(places.trailingZeroBitCount)
       places &= places &- 1
+      if word & Bucket.leadBit != 0 || word & wanted != wanted { continue }
+      add(Bucket.entry(word), bucket, slot, order, clock, &pool)
+      count += 1
     }
     return count
   }
 
   private func add(
-    _ entry: Entry, _ slot: Int, _ order: EvictionOrder, _ clock: UInt32, _ pool: inout EvictionPool
+    _ entry: Entry, _ bucket: Bucket, _ slot: Int, _ order: EvictionOrder, _ clock: UInt32,
+    _ pool: inout EvictionPool
   ) {
     let score = score(entry, order, clock)
     guard pool.admits(score) else { return }
     pool.add(
       EvictionPool.Candidate(
         score: score, hash: state.pointee.hashing.hash(entry.keyBytes),
-        slot: Int32(truncatingIfNeeded: slot)))
+        slot: Int32(truncatingIfNeeded: slot), bucketHint: UInt(bitPattern: bucket.base),
+        entryHint: UInt(bitPattern: entry.address)))
   }
 
   /// How soon an entry should go: the higher, the sooner. It falls only when the entry is used, or its expiry put off.
@@ -204,7 +281,7 @@ extension Keyspace {
     case .leastRecent: return UInt64(AccessClock.idleSeconds(entry.clock, at: clock))
     case .leastFrequent:
       let count = state.pointee.frequency.count(entry.clock, at: clock)
-      return UInt64(255 - count) << 16 | UInt64(FrequencyRule.minutes(from: entry.clock, to: clock))
+      return UInt64(255 - count) << 16 | UInt64(FrequencyRule.periods(from: entry.clock, to: clock))
     case .soonestExpiry:
       let expiry = entry.has(EntryShape.expiry) ? entry.expiry : .max
       return UInt64(Int64.max - max(0, expiry))

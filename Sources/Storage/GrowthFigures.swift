@@ -7,12 +7,15 @@ public struct GrowthFigures: Sendable {
   /// Nanoseconds in all, and the most at once.
   public private(set) var nanoseconds: UInt64 = 0
   public private(set) var largestNanoseconds: UInt64 = 0
+  /// How often it took longer than a slice may (250 µs).
+  public private(set) var overCount: UInt64 = 0
 
   /// Counts one.
   mutating func add(_ nanoseconds: UInt64) {
     count += 1
     self.nanoseconds += nanoseconds
     if nanoseconds > largestNanoseconds { largestNanoseconds = nanoseconds }
+    if nanoseconds > 250_000 { overCount += 1 }
   }
 
   /// Begins again at nothing.

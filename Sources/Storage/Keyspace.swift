@@ -86,6 +86,8 @@ struct KeyspaceState {
   var frequency = FrequencyRule(seed: 1)
   /// What growth has cost, and what it is measured with.
   var growth = GrowthFigures()
+  /// Entries that were hashed again because their segments were rebuilt, ever.
+  var rebuiltEntryCount = 0
   /// What is to be freed.
   var graveyard = Graveyard()
   /// Room to rebuild a segment in.
@@ -146,7 +148,8 @@ struct KeyspaceState {
       to: KeyspaceState(
         hashing: Hashing(seed: seed),
         shards: next(Int(shardLimit) + 1, TableFigures.self),
-        sums: BucketSums(sums: next(slotCount + 1, Int.self)),
+        sums: BucketSums(
+          upper: next(BucketSums.upperCount, Int.self), counts: next(slotCount, UInt32.self)),
         expiring: next(slotCount / 64, UInt64.self),
         rebuild: RebuildSpace(entries: next(RebuildSpace.capacity, GatheredEntry.self))))
     precondition(part - block == byteCount)
@@ -161,7 +164,8 @@ struct KeyspaceState {
     tableCount * MemoryLayout<Table>.stride
       + partByteCount(1, KeyspaceState.self)
       + partByteCount(Int(shardLimit) + 1, TableFigures.self)
-      + partByteCount(slotCount + 1, Int.self)
+      + partByteCount(BucketSums.upperCount, Int.self)
+      + partByteCount(slotCount, UInt32.self)
       + partByteCount(slotCount / 64, UInt64.self)
       + partByteCount(RebuildSpace.capacity, GatheredEntry.self)
   }
@@ -271,6 +275,9 @@ struct KeyspaceState {
   public var expiringCount: Int { state.pointee.total.expiring }
   /// Bytes that waited to be freed when they were buried and are not yet freed. An estimate from above.
   public var buriedByteCount: Int { state.pointee.graveyard.byteCount }
+
+  /// Entries that were hashed again because their segments grew or shrank, ever: what a removal or an insertion really cost (50 to 100 ns each).
+  public var rebuiltEntryCount: Int { state.pointee.rebuiltEntryCount }
 
   /// What the slot has cost so far.
   public func statistics(of slot: Int) -> SlotStatistics { table(slot).pointee.statistics }

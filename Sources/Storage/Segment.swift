@@ -329,6 +329,7 @@ extension Keyspace {
     var gathering = try Gathering(inside + outside, state.pointee.rebuild)
     gathering.add(old)
     gathering.hash(state.pointee.hashing)
+    state.pointee.rebuiltEntryCount &+= gathering.entries.count
     let entries = UnsafeBufferPointer(gathering.entries)
     if !isLargest {
       let new = try NewSegment(
@@ -389,6 +390,7 @@ extension Keyspace {
     var gathering = try Gathering(entries, state.pointee.rebuild)
     gathering.add(old)
     gathering.hash(state.pointee.hashing)
+    state.pointee.rebuiltEntryCount &+= gathering.entries.count
     let new = try NewSegment(
       UnsafeBufferPointer(gathering.entries), depth: old.depth, smallest: buckets)
     var path = path
@@ -410,6 +412,7 @@ extension Keyspace {
     gathering.add(old)
     gathering.add(buddy)
     gathering.hash(state.pointee.hashing)
+    state.pointee.rebuiltEntryCount &+= gathering.entries.count
     let new = try NewSegment(
       UnsafeBufferPointer(gathering.entries), depth: old.depth - 1,
       smallest: SegmentSize.fitting(all))

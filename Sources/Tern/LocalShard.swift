@@ -114,6 +114,18 @@ public struct LocalShard: ~Copyable {
   public var statistics: Statistics { Statistics(engine.figures(ofShard: 0)) }
 }
 
+/// What happened to the keys (DESIGN §6), for those within this package: nobody is told of it yet by other means.
+extension LocalShard {
+  /// Changes and keyspace events are recorded from now on.
+  package mutating func startRecord() { engine.startRecord(ofShard: 0) }
+
+  /// What was recorded since the last time; nil if nothing is. Recording goes on.
+  package mutating func takeRecord() -> ChangeRecord? { engine.takeRecord(ofShard: 0) }
+
+  /// Nothing is recorded any more.
+  package mutating func stopRecord() { engine.stopRecord(ofShard: 0) }
+}
+
 /// Commands without the protocol: the same look-up, expiry and counts, but bytes and numbers instead of requests and replies. Nothing
 /// here allocates but what is stored.
 extension LocalShard {

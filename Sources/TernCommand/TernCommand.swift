@@ -14,7 +14,10 @@ struct TernCommand: AsyncParsableCommand {
         tern serve /etc/tern.conf     settings from a file as redis.conf
         tern serve --help             settings, defaults, units
         redis-cli -c -p 7001          talk to it
+        tern cluster status           its shards, what they hold and do
+        tern cluster resize --shards 8   more shards, or fewer, under load
+        tern cluster --help           resize, rebalance, move, look
       """,
     version: ServerVersion.text,
-    subcommands: [Serve.self])
+    subcommands: [Serve.self, ClusterCommand.self])
 }

@@ -6,11 +6,12 @@ What is said is compared with redis-server's own words where it can be asked the
 
 import os
 import socket
+import subprocess
 import tempfile
 import time
 
 import rig
-from resp import eventually, request
+from resp import ErrorReply, eventually, request
 from rig import Redis, Tern, expect, expect_equal
 
 SECRET = "correct-horse-battery"
@@ -197,6 +198,51 @@ def a_monitor_that_does_not_read(options):
         eventually(lambda: len(c.ask("CLIENT", "LIST").splitlines()) == 1, 10, "the monitor's end")
         expect(tern.resident - before < 160 << 20, f"resident memory grew by {(tern.resident - before) >> 20} MiB")
         monitor.close()
+
+
+@rig.test(tern_only=True)
+def renamed_commands_are_known_as_redis_knows_them(options):
+    """Who asks for a command names it as clients call it; what is told of it has its own name."""
+    flags = ("--rename-command", "get", "fetch", "--rename-command", "config", "", "--rename-command", "object", "thing")
+    asked = ["get", "fetch", "config", "object", "thing", "object|encoding", "thing|encoding", "thing|nosuch", "config|get", "fetch|get"]
+
+    def answers(server):
+        """What does not depend on other commands and on the words of documentation."""
+        def ask(*words):
+            try:
+                return c.ask(*words)
+            except ErrorReply as error:
+                return str(error)
+
+        with server.shard() as c:
+            found = {word: [info and info[:3] for info in ask("COMMAND", "INFO", word)] for word in asked}
+            found |= {("docs", word): ask("COMMAND", "DOCS", word)[:1] for word in asked}
+            for pattern in ("get", "fetch", "thing*", "object*", "config*"):
+                found["list", pattern] = sorted(ask("COMMAND", "LIST", "FILTERBY", "PATTERN", pattern))
+            for words in (["COMMAND", "GETKEYS", "get", "a"], ["COMMAND", "GETKEYS", "fetch", "a"], ["get", "a"], ["fetch"], ["fetch", "a"], ["thing", "foo", "a"], ["thing", "encoding"],
+                          ["thing", "help"], ["object", "help"], ["config", "get", "*"]):
+                found[tuple(words)] = ask(*words)
+            everything, named, docs = ask("COMMAND"), ask("COMMAND", "LIST"), ask("COMMAND", "DOCS")
+            expect_equal(len(everything), ask("COMMAND", "COUNT"), "commands that are counted and shown")
+            expect_equal(len(docs), 2 * len(everything), "commands that are documented")
+            for name in (b"get", b"fetch", b"config", b"object", b"thing"):
+                found[name] = [name in [info[0] for info in everything], name in named, name in docs[::2]]
+        return found
+
+    with rig.Redis(*flags) as redis, Tern(options, 1, *flags) as tern:
+        theirs, ours = answers(redis), answers(tern)
+        for what, wanted in theirs.items():
+            expect_equal(ours[what], wanted, what)
+
+
+@rig.test(tern_only=True)
+def no_password_of_the_command_line_is_repeated(options):
+    for words in (["--requirepas", "hush"], ["--requirepass", "one", "hush"], ["--masterauth=a", "hush"], ["--rename-command", "nosuch", "hush"], ["--requirepass", "a", "--tls-key-file-pas=hush"]):
+        done = subprocess.run([options.tern, "serve", *words], capture_output=True, text=True, timeout=20)
+        expect_equal(done.returncode, 1, f"the exit code with {words}")
+        expect("hush" not in done.stdout + done.stderr, f"{words}: {done.stderr}")
+    with Tern(options, 1, "--masterauth", "hush", "--requirepass", "hush2") as tern:
+        expect("hush" not in tern.log(), tern.log())
 
 
 if __name__ == "__main__":

@@ -167,4 +167,25 @@ import Transcript
     let isClosed = rig.isClosing(rig.client) && !rig.engine.hasOutput(rig.client)
     #expect(isClosed)
   }
+
+  /// DELSLOTS of another shard's slot does nothing by itself; with ADDSLOTS in one EXEC the slot is taken over.
+  @Test func takingOver() throws {
+    var rig = try rig()
+    rig.expect(
+      "CLUSTER DELSLOTS 10000 => +OK\nCLUSTER ADDSLOTS 10000 => -ERR Slot 10000 is already busy")
+    rig.send(
+      request(words("MULTI")) + request(words("CLUSTER DELSLOTS 10000"))
+        + request(words("CLUSTER ADDSLOTS 10000 20")) + request(words("CLUSTER ADDSLOTS 10000"))
+        + request(words("EXEC")), from: rig.client)
+    let requests = rig.engine.takeClusterRequests()
+    let twenty = [SlotRange(HashSlot(20), HashSlot(20))]
+    #expect(
+      requests.map(\.requests) == [
+        [.takeOver(HashSlot(10000), to: .test(1)), .assign(twenty, to: .test(1))]
+      ])
+    for pending in requests { rig.post(.clusterChanged(pending)) }
+    rig.engine.drainMailbox()
+    let replies = rig.shownReplies(to: rig.client)
+    #expect(replies.hasSuffix("[+OK, +OK, -ERR Slot 10000 is already busy]"))
+  }
 }

@@ -56,7 +56,10 @@ import Testing
     let known = Set(Settings.names)
     #expect(Self.names.filter { !known.contains($0) } == [])
     #expect(
-      known.subtracting(Self.names) == ["shards", "workers", "io", "cpus", "client-output-pause"])
+      known.subtracting(Self.names) == [
+        "shards", "workers", "io", "cpus", "client-output-pause", "cluster-drain-timeout",
+        "cluster-migration-bytes-per-second", "cluster-migration-cpu-percent",
+      ])
     #expect(known.count == Settings.names.count)
   }
 

@@ -158,6 +158,26 @@ import Transcript
     rig.expect("PING => +PONG")
   }
 
+  /// What a spared client takes counts; it is another one that goes.
+  @Test func sparedClients() throws {
+    var rig = try Rig()
+    let large = try rig.connect(to: 0)
+    let larger = try rig.connect(to: 0)
+    rig.expect("CLIENT NO-EVICT ON => +OK", from: larger)
+    for (client, count) in [(large, 15_000), (larger, 25_000)] {
+      rig.send(
+        Array(request("SET", "k", String(repeating: "x", count: count)).dropLast(5)), from: client)
+    }
+    rig.expect("CONFIG SET maxmemory-clients 30000 => +OK\nCLIENT NO-EVICT ON => +OK")
+    rig.engine.tick()
+    _ = rig.housekeep()
+    #expect(Self.closed([large, larger], rig) == [true, false])
+    rig.expect("CONFIG SET maxmemory-clients 1 => +OK")
+    rig.engine.tick()
+    _ = rig.housekeep()
+    #expect(Self.closed([rig.client, larger], rig) == [false, false])
+  }
+
   private static func closed(_ clients: [ClientID], _ rig: borrowing Rig) -> [Bool] {
     var closed: [Bool] = []
     for client in clients { closed.append(rig.isClosed(client)) }

@@ -316,6 +316,36 @@ import Transcript
     #expect(isDone && newOwner == 1)
   }
 
+  /// A slot that is taken over with keys in it: they stay, out of reach, until the slot is imported there.
+  @Test func keysAreSetAside() throws {
+    var rig = try rig()
+    let number = HashSlot(UInt16(slot))
+    rig.expect("SET \(key) v => +OK\nSET \(other) w => +OK")
+    rig.engine.setAside(number)
+    let otherSlot = HashSlot(UInt16(Tag.slot(of: other)))
+    let left = rig.engine.letGo([SlotRange(otherSlot, otherSlot)], of: 0)
+    #expect(left == otherSlot)
+    let none = rig.engine.letGo([SlotRange(number, number)], of: 0)
+    #expect(none == nil)
+    rig.engine.setAside(nil)
+    rig.engine.adoptOpen(slot: number, by: 1)
+    rig.engine.board.publish(
+      ClusterMap.test(3).assigning([SlotRange(number, number)], to: .test(2)))
+    rig.expect("GET \(key) => nil", from: target)
+    rig.expect(
+      """
+      GET \(key) => -MOVED \(slot) 10.0.0.1:7002
+      ASKING => +OK
+      GET \(key) => -MOVED \(slot) 10.0.0.1:7002
+      CLUSTER COUNTKEYSINSLOT \(slot) => :1
+      DBSIZE => :1
+      CLUSTER SETSLOT \(slot) IMPORTING \(NodeID.test(2)) => +OK
+      ASKING => +OK
+      GET \(key) => "v"
+      """)
+    rig.engine.keyspace.checkInvariants()
+  }
+
   /// With the node that a slot goes to or comes from, that it is open ends.
   @Test func nodesThatLeave() throws {
     var rig = try rig()
@@ -323,7 +353,8 @@ import Transcript
     rig.expect("CLUSTER SETSLOT 12000 IMPORTING \(NodeID.test(3)) => +OK", from: target)
     var owners = SlotOwners.uniform(shardCount: 2)
     owners[HashSlot(0)] = 0
-    rig.engine.board.publish(ClusterMap(epoch: ConfigEpoch(5), shards: ClusterMap.shards(2), owners: owners))
+    rig.engine.board.publish(
+      ClusterMap(epoch: ConfigEpoch(5), shards: ClusterMap.shards(2), owners: owners))
     rig.expect("GET \(Tag.in(12000..<13000)) => -MOVED …")
     let isClosed = rig.engine.openSlots.isEmpty
     #expect(isClosed)

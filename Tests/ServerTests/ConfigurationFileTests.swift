@@ -140,6 +140,12 @@ func failure(of text: String) -> String? {
       (["a", "--hz", "10", "b"], "one configuration file at most: a, b"),
       (["--hz", "10", "/no/such"], "cannot read the configuration file /no/such"),
       (["/no/such"], "cannot read the configuration file /no/such"),
+      // What may be a password is not repeated.
+      (["--requirepas", "x"], "--requirepas: Bad directive or wrong number of arguments"),
+      (["--requirepass=\u{FFFD}"], "--requirepass: the password must be UTF-8"),
+      (["--requirepass", "two", "words"], "--requirepass: wrong number of arguments"),
+      (["--masterauth=x", "words"], "--masterauth: wrong number of arguments"),
+      (["--rename-command", "nosuch", "x"], "--rename-command: No such command in rename-command"),
     ] {
       do throws(StartFailure) {
         try settings.read(commandLine: words)
@@ -204,7 +210,7 @@ func failure(of text: String) -> String? {
         "rename-command get", "include", "user", "nosuch", "", "#", "key-load-delay",
       ]
     var taken = 0
-    for _ in 0..<400 {
+    for _ in 0..<1000 {
       var lines: [String] = []
       for _ in 0..<random.below(6) + 1 {
         let name = names[random.below(names.count)]

@@ -4,6 +4,12 @@ import Testing
 
 @testable import Storage
 
+/// A pass of the calling thread, which has an arena of its own.
+private func preparedPass() -> DefragmentationPass? {
+  while DefragmentationPass.prepare() == .underWay { sched_yield() }
+  return DefragmentationPass()
+}
+
 /// Passes over tables of all forms, beside a model; each on a thread of its own, which has an arena of its own.
 @Suite(.serialized) struct DefragmentationTests {
   /// Runs a body on a thread that is bound to an arena of its own.
@@ -56,7 +62,7 @@ import Testing
           model[bytes("key:\(i)")] = nil
         }
         Self.refresh()
-        guard var pass = DefragmentationPass() else {
+        guard var pass = preparedPass() else {
           Issue.record("no pass")
           return
         }
@@ -110,7 +116,7 @@ import Testing
         for i in 0..<4000 where i % 4 != 0 { _ = keyspace.remove(7, bytes("key:\(i)")) }
         for n in [0, 1, 5, 50] {
           Self.refresh()
-          guard var pass = DefragmentationPass() else {
+          guard var pass = preparedPass() else {
             Issue.record("no pass")
             return
           }
@@ -159,7 +165,7 @@ import Testing
         for i in 0..<count where draw.below(4) != 0 { _ = keyspace.remove(7, bytes("key:\(i)")) }
         let before = Self.activeByteCount() - empty
         Self.refresh()
-        guard var pass = DefragmentationPass() else {
+        guard var pass = preparedPass() else {
           Issue.record("no pass")
           return
         }

@@ -205,7 +205,8 @@ import Transcript
     #expect(
       titles == [
         "Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Modules",
-        "Commandstats", "Errorstats", "Latencystats", "Housekeeping", "Cluster", "Keyspace",
+        "Commandstats", "Errorstats", "Latencystats", "Cluster", "Keyspace",
+        "Housekeeping",
       ])
     let usual = String(decoding: talk.answers(to: request("INFO")), as: UTF8.self)
     #expect(!usual.contains("# Commandstats") && !usual.contains("# Latencystats"))

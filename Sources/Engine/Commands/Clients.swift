@@ -227,29 +227,9 @@ extension Engine {
     return .none
   }
 
-  /// CLIENT GETREDIR: nothing is tracked, so nobody is told instead.
-  mutating func clientGetRedirection(_ call: Call) -> Effect {
-    reply.integer(-1)
-    return .none
-  }
-
-  /// CLIENT TRACKINGINFO.
-  mutating func clientTrackingInfo(_ call: Call) -> Effect {
-    reply.mapHeader(3, reply.version)
-    reply.bulk("flags")
-    reply.setHeader(1, reply.version)
-    reply.bulk("off")
-    reply.bulk("redirect")
-    reply.integer(-1)
-    reply.bulk("prefixes")
-    reply.arrayHeader(0)
-    return .none
-  }
-
   /// Too many arguments for a subcommand, in the words of Redis.
   mutating func subcommandSyntaxError(_ call: Call) -> Effect {
-    let name = CommandTable.all[Int(call.id.rawValue)].name
-    let container = (name.split(separator: "|").first ?? "").uppercased()
+    let container = lookup.shownName(of: call.id)
     return failing(
       bytes: Array("ERR unknown subcommand or wrong number of arguments for '".utf8)
         + Self.shown(call[1], 128) + Array("'. Try \(container) HELP.".utf8))
@@ -260,6 +240,8 @@ extension Engine {
     help(
       "CLIENT",
       [
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
         "GETREDIR",
         "    Return the client ID we are redirecting to when tracking is enabled.",
         "GETNAME", "    Return the name of the current connection.",
@@ -297,6 +279,9 @@ extension Engine {
         "SETINFO <option> <value>", "    Set client meta attr. Options are:",
         "    * LIB-NAME: the client lib name.", "    * LIB-VER: the client lib version.",
         "UNBLOCK <clientid> [TIMEOUT|ERROR]", "    Unblock the specified blocked client.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
         "TRACKINGINFO", "    Report tracking status for the current connection.",
         "NO-EVICT (ON|OFF)", "    Protect current client connection from eviction.",
         "NO-TOUCH (ON|OFF)",

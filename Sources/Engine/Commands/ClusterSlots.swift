@@ -44,13 +44,14 @@ extension Engine {
     guard let shard = ownShard(), let slot = slotArgument(call[2]) else { return .none }
     // What has changed hands is to be known before anything is said about it.
     drainMailbox()
-    // Keys lie on both sides of its cursor: whoever opened or closed the slot by hand meanwhile would lose those of one side.
-    if Word(call[3]) != "NODE", openSlot(slot, of: shard.local)?.cursor != nil {
-      return failing(text: "ERR Slot \(slot) is being migrated; CLUSTER REBALANCE CANCEL ends that")
-    }
+    if isMovedAlongCursor(slot, of: shard.local) { return .none }
     switch (Word(call[3]), call.count) {
-    case ("MIGRATING", 5): return setMigrating(slot, of: shard.local, to: call[4])
-    case ("IMPORTING", 5): return setImporting(slot, of: shard.local, from: call[4])
+    case ("MIGRATING", 5), ("IMPORTING", 5):
+      if board.isReshaping {
+        return failing("ERR Shards are being added or removed; see CLUSTER REBALANCE STATUS")
+      }
+      if Word(call[3]) == "IMPORTING" { return setImporting(slot, of: shard.local, from: call[4]) }
+      return setMigrating(slot, of: shard.local, to: call[4])
     case ("STABLE", 4):
       close(slot, of: shard.local)
       reply.ok()
@@ -60,6 +61,13 @@ extension Engine {
       return failing(
         "ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP")
     }
+  }
+
+  /// Whether the rebalancer is moving a slot along a cursor, which then nobody moves by hand; if so, that has been answered.
+  mutating func isMovedAlongCursor(_ slot: Int, of shard: Int32) -> Bool {
+    if openSlot(slot, of: shard)?.cursor == nil { return false }
+    fail(text: "ERR Slot \(slot) is being moved by the rebalancer; see CLUSTER REBALANCE STATUS")
+    return true
   }
 
   private mutating func setMigrating(_ slot: Int, of shard: Int32, to node: RawSpan) -> Effect {
@@ -135,16 +143,22 @@ extension Engine {
   /// Whether a slot has an owner, once what this EXEC has asked for is done.
   private func ownership(of slot: Int) -> Bool {
     let number = HashSlot(UInt16(slot))
-    var isOwned = map.owner(of: number) != nil
+    var isOwned = map.owner(of: number) != nil && !isForgotten(number)
     for request in changesUnderWay {
       switch request {
-      case .setSlot(number, _): isOwned = true
+      case .setSlot(number, _), .takeOver(number, to: _): isOwned = true
       case .assign(let slots, _) where slots.contains { $0.contains(number) }: isOwned = true
       case .unassign(let slots) where slots.contains { $0.contains(number) }: isOwned = false
       default: break
       }
     }
     return isOwned
+  }
+
+  /// Whether the EXEC that is being run has had this shard forget that another one owns a slot.
+  private func isForgotten(_ slot: HashSlot) -> Bool {
+    guard isInTransaction, let transaction = sessions[current].transaction else { return false }
+    return transaction.forgottenSlots.contains { $0.contains(slot) }
   }
 
   /// CLUSTER ADDSLOTS and DELSLOTS slot [slot …].
@@ -202,9 +216,45 @@ extension Engine {
       }
     }
     // Neighbours go as one range.
-    let ranges = seen.ranges.map(\.range)
-    park(for: adds ? .assign(ranges, to: shard.id) : .unassign(ranges))
+    if adds { add(seen, to: shard.id) } else { forget(seen, at: shard.id) }
     return .none
+  }
+
+  /// Asks for slots: those that nobody has, and those of others that this EXEC has forgotten the owners of.
+  private mutating func add(_ slots: SlotOwners, to shard: ShardID) {
+    var free = slots
+    var requests: [ClusterRequest] = []
+    for range in slots.ranges {
+      for slot in range.range.first.index...range.range.last.index {
+        let number = HashSlot(UInt16(slot))
+        guard isForgotten(number) else { continue }
+        requests.append(.takeOver(number, to: shard))
+        free[number] = nil
+      }
+    }
+    let ranges = free.ranges.map(\.range)
+    if !ranges.isEmpty { requests.append(.assign(ranges, to: shard)) }
+    park(forAll: requests)
+  }
+
+  /// Gives slots of this shard up. What it forgets of others' slots it would soon be told again, so that nothing happens, except that
+  /// an ADDSLOTS of the same EXEC takes them over.
+  private mutating func forget(_ slots: SlotOwners, at shard: ShardID) {
+    var own = slots
+    var others = SlotOwners()
+    for range in slots.ranges {
+      for slot in range.range.first.index...range.range.last.index {
+        let number = HashSlot(UInt16(slot))
+        if map.owner(of: number) == nil || map.owner(of: number) == shard { continue }
+        own[number] = nil
+        others[number] = 0
+      }
+    }
+    if isInTransaction {
+      sessions[current].transaction?.forgottenSlots += others.ranges.map(\.range)
+    }
+    let ranges = own.ranges.map(\.range)
+    if ranges.isEmpty { reply.ok() } else { park(for: .unassign(ranges)) }
   }
 
   /// CLUSTER FLUSHSLOTS: this shard gives all its slots up.

@@ -7,13 +7,10 @@ extension Engine {
   mutating func commandDocs(_ call: Call) -> Effect {
     var wanted: [Command] = []
     if call.count == 2 {
-      wanted = CommandTable.all.filter { $0.container == nil }
+      wanted = lookup.available.filter { $0.container == nil }
     } else {
       for i in 2..<call.count {
-        let name = Self.text(of: call[i]).lowercased()
-        if let command = CommandTable.all.first(where: { $0.name == name }) {
-          wanted.append(command)
-        }
+        if let command = lookup.command(fullName: call[i]) { wanted.append(command) }
       }
     }
     reply.mapHeader(wanted.count, reply.version)

@@ -42,6 +42,7 @@ extension Engine {
     reply.version = .two
     sessions[current].name = nil
     if sessions[current].mode.contains(.monitor) { endMonitor(current) }
+    if sessions[current].tracking != nil { endTracking(current) }
     sessions[current].mode.remove([.asking, .readonly, .monitor, .quiet, .noTouch])
     if !settings.requirePass.isEmpty { sessions[current].mode.insert(.unauthenticated) }
     touchClock = accessClock
@@ -126,9 +127,12 @@ extension Engine {
     line += " name=\(sessions[index].name ?? "") age=\(age) idle=\(idle)"
     let isInMulti = sessions[index].mode.contains(.multi)
     let mode = sessions[index].mode
+    let tracking = sessions[index].tracking
     let marks: [(Bool, String)] = [
       (mode.contains(.monitor), "O"), (isInMulti, "x"),
-      (isWaiting(ClientID(index: index)), "b"),
+      (isWaiting(ClientID(index: index)), "b"), (tracking != nil, "t"),
+      (tracking?.options.contains(.brokenRedirect) ?? false, "R"),
+      (tracking?.options.contains(.broadcast) ?? false, "B"),
       (sessions[index].transaction?.isConflicted ?? false, "d"),
       (mode.contains(.closing), sessions[index].wish.contains(.broken) ? "A" : "c"),
       (mode.contains(.readonly), "r"), (sessions[index].isSpared, "e"),
@@ -140,7 +144,8 @@ extension Engine {
     line += " qbuf=\(sessions[index].query.byteCount) qbuf-free=0 argv-mem=0"
     line += " multi-mem=\(sessions[index].transaction?.byteCount ?? 0)"
     line += " rbs=0 rbp=0 obl=\(waiting) oll=0 omem=\(waiting) tot-mem=\(512 + waiting)"
-    line += " events=r cmd=\(command ?? "NULL") user=default redir=-1"
+    line +=
+      " events=r cmd=\(command ?? "NULL") user=default redir=\(tracking.map { Int64(truncatingIfNeeded: $0.redirect) } ?? -1)"
     line += " resp=\(sessions[index].version.rawValue)"
     line += " lib-name=\(sessions[index].libraryName ?? "")"
     line += " lib-ver=\(sessions[index].libraryVersion ?? "")"

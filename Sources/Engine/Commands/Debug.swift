@@ -83,6 +83,7 @@ extension Engine {
       }
       reply.verbatim(text: clientSizes())
       return .none
+    case ("CHANGES", 3): return debugChanges(call)
     case ("STRUCTSIZE", 2):
       reply.bulk(text: "bits:64 session:\(MemoryLayout<Session>.stride) bucket:64 entry:8 ")
       return .none
@@ -267,7 +268,11 @@ extension Engine {
         try keyspace.setBytes(
           slot, hash, key.rawBytes, value.rawBytes, over: nil, expiry: .clear, clock: accessClock)
       } catch { return outOfMemory() }
-      if listeners != 0 { touch(slot, hash, key.rawBytes) }
+      if listeners != 0 {
+        touch(slot, hash, key.rawBytes)
+        record(sessions[current].shard, slot, [Array("SET".utf8), key, value])
+        event(sessions[current].shard, .new, "new", key)
+      }
     }
     reply.ok()
     return .none

@@ -73,6 +73,9 @@ extension Engine {
       [
         "CHANGE-REPL-ID", "    Change the replication IDs of the instance.",
         "    Dangerous: should be used only for testing the replication subsystem.",
+        "CHANGES <START|TAKE|STOP>",
+        "    Record the changes of this shard's keys, and take what was recorded: requests",
+        "    that make them, and the messages that notify-keyspace-events asks for.",
         "DIGEST", "    Output a hex signature representing the current DB content.",
         "DIGEST-VALUE <key> [<key> ...]",
         "    Output a hex signature of the values of all the specified keys.",

@@ -15,7 +15,7 @@ extension Engine {
 
   /// All the others, so that the commonest few are inlined and the rest is one call away.
   @inline(never)
-  private mutating func dispatchOther(_ call: Call) -> Effect {
+  mutating func dispatchOther(_ call: Call) -> Effect {
     switch call.id {
     case .get: get(call)
     case .set: set(call)
@@ -137,6 +137,8 @@ extension Engine {
     case .clientNoEvict: clientNoEvict(call)
     case .clientNoTouch: clientNoTouch(call)
     case .clientGetRedirection: clientGetRedirection(call)
+    case .clientTracking: clientTracking(call)
+    case .clientCaching: clientCaching(call)
     case .clientTrackingInfo: clientTrackingInfo(call)
     case .slowLogGet: slowLogGet(call)
     case .slowLogLength: slowLogLength(call)

@@ -124,7 +124,7 @@ extension Engine {
   private func accessClock(_ options: RestoreOptions) -> UInt32 {
     if settings.maxMemoryPolicy.countsUses {
       let count = options.frequency.map { UInt32($0) } ?? AccessClock.initialCount
-      return AccessClock.frequency(minutes: turnMicroseconds / 60_000_000, count: count)
+      return AccessClock.frequency(seconds: turnMicroseconds / 1_000_000, count: count)
     }
     let most: Int64 = 0xFF_FFFF
     let seconds = options.idleSeconds ?? 0

@@ -5,12 +5,12 @@ internal import Storage
 // INFO, with the sections, fields and order of redis-server 7.0.15. What concerns keys, connections and commands is the shard's own, as a
 // Redis Cluster node's would be (DESIGN §9), and adds up over the shards; at the configuration endpoint it is the sum. What only the
 // process can know (processor time, resident memory, the allocator) is the process's. Fields of things that Tern does not have are 0:
-// monitoring reads them. Our own begin with `tern_`.
+// monitoring reads them. Our own begin with `tern_`; our own section is the last.
 
 extension Engine {
   private static let sections = [
     "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules",
-    "commandstats", "errorstats", "latencystats", "housekeeping", "cluster", "keyspace",
+    "commandstats", "errorstats", "latencystats", "cluster", "keyspace", "housekeeping",
   ]
   /// Shown only when asked for.
   private static let moreSections: Set<String> = ["commandstats", "latencystats", "housekeeping"]
@@ -78,6 +78,22 @@ extension Engine {
     return sum
   }
 
+  /// What is remembered for clients that are told of changes; at the configuration endpoint, of this worker's shards.
+  private func trackingFields() -> [(String, String)] {
+    var (keys, items, prefixes) = (0, 0, 0)
+    for (shard, count) in tracking.counts where shownShard == nil || shard == shownShard {
+      keys += count.keys
+      items += count.items
+    }
+    for index in tracking.trackers where shownShard == nil || sessions[index].shard == shownShard {
+      prefixes += sessions[index].tracking?.prefixes.count ?? 0
+    }
+    return [
+      ("tracking_total_keys", "\(keys)"), ("tracking_total_items", "\(items)"),
+      ("tracking_total_prefixes", "\(prefixes)"),
+    ]
+  }
+
   private func serverFields() -> [(String, String)] {
     let uptime = max(0, (now - process.startedAt) / 1000)
     let shard = shownShard.flatMap { shards[Int($0)] }.map { Int($0.id.number) } ?? 0
@@ -113,12 +129,15 @@ extension Engine {
     for one in waiting where sessions.contains(one.client.index) {
       if shownShard == nil || sessions[one.client.index].shard == shownShard { waits += 1 }
     }
+    let trackers = tracking.trackers.filter {
+      shownShard == nil || sessions[$0].shard == shownShard
+    }
     return [
       ("connected_clients", "\(shownShard.map { clientCounts[Self.page(ofShard: $0)] } ?? all)"),
       ("cluster_connections", "0"), ("maxclients", "\(settings.maxClients)"),
       ("client_recent_max_input_buffer", "\(mostIn)"),
       ("client_recent_max_output_buffer", "\(mostOut)"),
-      ("blocked_clients", "\(waits)"), ("tracking_clients", "0"),
+      ("blocked_clients", "\(waits)"), ("tracking_clients", "\(trackers.count)"),
       ("clients_in_timeout_table", "\(waits)"), ("tern_process_connected_clients", "\(all)"),
     ]
   }
@@ -254,8 +273,7 @@ extension Engine {
         "pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"
       )
       + defragmentationFields()
-      + zeros(
-        "tracking_total_keys tracking_total_items tracking_total_prefixes unexpected_error_replies")
+      + trackingFields() + zeros("unexpected_error_replies")
       + [
         ("total_error_replies", "\(counted.errorReplies)"), ("dump_payload_sanitizations", "0"),
         ("total_reads_processed", "\(counted.reads)"),

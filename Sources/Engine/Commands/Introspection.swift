@@ -6,7 +6,7 @@ internal import Storage
 extension Engine {
   /// COMMAND.
   mutating func command(_ call: Call) -> Effect {
-    let all = CommandTable.all.filter { $0.container == nil }
+    let all = lookup.available.filter { $0.container == nil }
     reply.arrayHeader(all.count)
     for command in all { describe(command) }
     return .none
@@ -14,7 +14,7 @@ extension Engine {
 
   /// COMMAND COUNT.
   mutating func commandCount(_ call: Call) -> Effect {
-    reply.integer(Int64(CommandTable.all.count { $0.container == nil }))
+    reply.integer(Int64(lookup.available.count { $0.container == nil }))
     return .none
   }
 
@@ -23,19 +23,13 @@ extension Engine {
     if call.count == 2 { return command(call) }
     reply.arrayHeader(call.count - 2)
     for i in 2..<call.count {
-      if let found = find(call[i]) {
+      if let found = lookup.command(fullName: call[i]) {
         describe(found)
       } else {
         replyNull()
       }
     }
     return .none
-  }
-
-  /// A command by its full name, `container|subcommand` included.
-  private func find(_ name: RawSpan) -> Command? {
-    let text = Self.text(of: name).lowercased()
-    return CommandTable.all.first { $0.name == text }
   }
 
   private mutating func describe(_ command: Command) {
@@ -121,7 +115,7 @@ extension Engine {
 
   /// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern].
   mutating func commandList(_ call: Call) -> Effect {
-    var names = CommandTable.all
+    var names = lookup.available
     if call.count == 5, call[2].equals(ignoringCase: "FILTERBY") {
       let wanted = Self.text(of: call[4]).lowercased()
       switch Word(call[3]) {
@@ -129,7 +123,7 @@ extension Engine {
       case "ACLCAT": names = names.filter { $0.categories.list.contains(wanted) }
       case "PATTERN":
         names = []
-        for command in CommandTable.all {
+        for command in lookup.available {
           let name = Array(command.name.utf8)
           if Glob.matches(call[4], name.rawBytes, ignoringCase: true) { names.append(command) }
         }

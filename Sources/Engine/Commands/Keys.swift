@@ -199,8 +199,10 @@ extension Engine {
 
   /// A container's HELP, in the form that Redis gives it.
   mutating func help(_ name: String, _ lines: [String]) -> Effect {
+    let id = CommandTable.all.first { $0.name == name.lowercased() }?.id
+    let shown = id.map { lookup.shownName(of: $0) } ?? name
     let all =
-      ["\(name) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"] + lines
+      ["\(shown) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"] + lines
       + ["HELP", "    Prints this help."]
     reply.arrayHeader(all.count)
     for line in all { reply.append(bytes: Array("+\(line)\r\n".utf8)) }

@@ -187,14 +187,14 @@ extension Engine {
 
   /// What slices of housekeeping have cost this worker, by kind, in processor time of its thread.
   func housekeepingFields() -> [(String, String)] {
-    func line(_ count: UInt64, _ spent: UInt64, _ largest: UInt64) -> String {
-      "count=\(count),usec=\(spent / 1000),largest_usec=\(Self.decimal(Double(largest) / 1000, 1))"
+    func line(_ count: UInt64, _ spent: UInt64, _ largest: UInt64, _ over: UInt64) -> String {
+      "count=\(count),usec=\(spent / 1000),largest_usec=\(Self.decimal(Double(largest) / 1000, 1)),over_250_usec=\(over)"
     }
     let growth = keyspace.growthFigures
     var fields = [
       (
         "tern_slices_growth",
-        line(growth.count, growth.nanoseconds, growth.largestNanoseconds)
+        line(growth.count, growth.nanoseconds, growth.largestNanoseconds, growth.overCount)
       )
     ]
     for kind in SliceKind.allCases {
@@ -202,7 +202,8 @@ extension Engine {
       fields.append(
         (
           "tern_slices_\(kind.name)",
-          line(figures.count, figures.nanoseconds, figures.largestNanoseconds)
+          line(
+            figures.count, figures.nanoseconds, figures.largestNanoseconds, figures.overCount)
         ))
     }
     return fields

@@ -63,9 +63,11 @@ extension Engine {
       return nil
     }
     let shard = sessions[current].shard
+    if isMovedAlongCursor(slot, of: shard) { return nil }
     if keyspace.owner(of: slot) == shard { return slot }
     if let open = openSlot(slot, of: shard), open.isImporting { return open.table }
     drainMailbox()
+    if isMovedAlongCursor(slot, of: shard) { return nil }
     if keyspace.owner(of: slot) == shard { return slot }
     if let open = openSlot(slot, of: shard), open.isImporting { return open.table }
     fail(line: map.redirect(for: HashSlot(UInt16(slot))))

@@ -48,7 +48,8 @@ extension Engine {
     }
   }
 
-  private mutating func tell(_ line: [UInt8], to index: Int32) {
+  /// Sends another client what it did not ask for. One that reads too slowly is closed.
+  mutating func tell(_ line: [UInt8], to index: Int32) {
     do throws(OutOfMemory) {
       if sessions[index].output.byteCount > Self.monitorOutputLimit { throw OutOfMemory() }
       try sessions[index].output.reserve(line.count, pool: &reply.pool)

@@ -70,7 +70,7 @@ extension Engine {
       close(current)
       return .none
     }
-    return .verbatim
+    return .rewritten
   }
 
   /// GETDEL key.
@@ -81,7 +81,7 @@ extension Engine {
     }
     replyValue(entry)
     keyspace.remove(call.slot, entry)
-    return .verbatim
+    return .rewritten
   }
 
   /// What GETEX does to a key's expiry.

@@ -108,11 +108,11 @@ extension Engine {
       return outOfMemory()
     }
     if !options.returnsOld { reply.ok() }
-    return options.unit == nil ? .verbatim : .rewritten
+    return options.unit == nil && !options.returnsOld ? .verbatim : .rewritten
   }
 
   /// SET's options; nil is a syntax error.
-  private func setOptions(_ call: Call) -> SetOptions? {
+  func setOptions(_ call: Call) -> SetOptions? {
     var options = SetOptions()
     var i = 3
     while i < call.count {

@@ -116,8 +116,7 @@ extension Engine {
     let before = reply.queue.byteCount
     let command = Int(call.id.rawValue)
     hasFailed = false
-    let effect = dispatch(call)
-    if listeners != 0 { log(call, effect) }
+    _ = listeners == 0 ? dispatch(call) : heard(call)
     statistics.commands[command].calls &+= 1
     if hasFailed { statistics.commands[command].failed &+= 1 }
     statistics.commandCount &+= 1
@@ -151,6 +150,7 @@ extension Engine {
       ask(transaction.clusterRequests, for: current)
       transaction.clusterRequests = []
     }
+    transaction.forgottenSlots = []
   }
 
   /// The session's transaction, a new one if it has none.

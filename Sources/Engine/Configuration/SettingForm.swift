@@ -122,25 +122,11 @@ enum SettingForm: Sendable {
     return limits.joined(separator: " ")
   }
 
-  /// All that `A` stands for, in the order in which they are shown.
-  private static let commonEvents: [Character] = ["g", "$", "l", "s", "h", "z", "x", "e", "t", "d"]
-
   private static func eventClasses(_ text: String) throws(SettingError) -> String {
-    var found: Set<Character> = []
-    for letter in text {
-      if letter == "A" {
-        found.formUnion(commonEvents)
-      } else if commonEvents.contains(letter) || "KEmn".contains(letter) {
-        found.insert(letter)
-      } else {
-        throw SettingError(
-          reason: "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
-      }
+    guard let classes = KeyspaceEvents(text) else {
+      throw SettingError(reason: "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
     }
-    let hasAll = found.isSuperset(of: commonEvents)
-    var shown: [Character] = hasAll ? ["A"] : (commonEvents + ["n"]).filter(found.contains)
-    shown += ["K", "E", "m"].filter(found.contains)
-    return String(shown)
+    return classes.text
   }
 
   private static func percentiles(_ words: [String]) throws(SettingError) -> String {

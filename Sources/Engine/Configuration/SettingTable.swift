@@ -27,6 +27,10 @@ enum SettingTable {
     get: { $0.bind.joined(separator: " ") },
     set: { $0.bind = $1.split(separator: " ").map(String.init) })
 
+  /// `notify-keyspace-events`: letters.
+  private static let keyspaceEvents = Setting.Home.own(
+    get: { $0.keyspaceEvents.shown }, set: { $0.keyspaceEvents = KeyspaceEvents($1) ?? [] })
+
   /// `cpus`: a list of numbers.
   private static let processors = Setting.Home.own(
     get: { $0.cpus.map(String.init).joined(separator: ",") },
@@ -65,9 +69,7 @@ extension SettingTable {
     .drives("dir", .text, .alwaysProtected, .text(\.directory)),
     .drives("hz", .integer(0...int32), clippedFrequency),
     .drives("maxclients", .integer(1...uint32), .number(\.maxClients)),
-    .accepted(
-      "notify-keyspace-events", .special(.eventClasses), "",
-      "there are no events of keys yet"),
+    .drives("notify-keyspace-events", .special(.eventClasses), keyspaceEvents),
     .drives("port", .integer(0...65535), .immutable, .number(\.port)),
     .drives("proto-max-bulk-len", .memory(1_048_576...int64), .number(\.protoMaxBulkLength)),
     .accepted(
@@ -76,9 +78,7 @@ extension SettingTable {
     .drives("tcp-backlog", .integer(0...int32), .immutable, .number(\.tcpBacklog)),
     .drives("tcp-keepalive", .integer(0...int32), .number(\.tcpKeepaliveSeconds)),
     .drives("timeout", .integer(0...int32), .number(\.timeoutSeconds)),
-    .accepted(
-      "tracking-table-max-keys", .integer(0...Int.max), "1000000",
-      "there is no tracking yet"),
+    .drives("tracking-table-max-keys", .integer(0...Int.max), .number(\.trackingTableMaxKeys)),
     .accepted(
       "unixsocket", .text, .immutable, "",
       "there are no Unix sockets yet"),

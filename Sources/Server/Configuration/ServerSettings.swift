@@ -103,7 +103,9 @@ public struct ServerSettings: Sendable {
       }
       try set(name, words)
     } catch {
-      let shown = ([name] + words).joined(separator: " ")
+      // Nor is what follows a misspelt name shown: it may be a password.
+      let isShown = Settings.hasSetting(name) && !Settings.isSecret(name)
+      let shown = ([name] + (isShown ? words : [])).joined(separator: " ")
       throw StartFailure("--\(shown): \(error.reason)")
     }
   }
@@ -124,6 +126,9 @@ public struct ServerSettings: Sendable {
         || Settings.takesSeveralWords(flags[flags.count - 1].name)
       {
         flags[flags.count - 1].words.append(word)
+      } else if Settings.isSecret(flags[flags.count - 1].name) {
+        // The rest of a password without quotes; it is no file, and not to be shown.
+        throw StartFailure("--\(flags[flags.count - 1].name): wrong number of arguments")
       } else {
         files.append(word)
       }

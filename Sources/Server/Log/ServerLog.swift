@@ -189,8 +189,9 @@ struct LineLogHandler: LogHandler {
 }
 
 /// A moment as ISO 8601 writes it, in UTC.
-enum Timestamp {
-  static func text(ofUnixMicroseconds microseconds: Int64) -> String {
+public enum Timestamp {
+  /// Such as `2026-01-31T12:00:00.000Z`.
+  public static func text(ofUnixMicroseconds microseconds: Int64) -> String {
     let seconds = Int(microseconds / 1_000_000)
     let time = seconds % 86400
     let date = date(ofDay: seconds / 86400)

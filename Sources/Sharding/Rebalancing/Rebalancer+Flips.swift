@@ -227,14 +227,20 @@ extension Rebalancer {
     acknowledge(now)
     // Nobody has to adopt what was dropped.
     if current.flip.target == nil { complete(keys: 0, bytes: 0, pause: 0, now) }
+    if let early = current.early { adopted(number, early.keys, early.bytes, early.pause, now) }
   }
 
   mutating func adopted(
     _ number: UInt64, _ keys: Int, _ bytes: Int, _ pause: Int64, _ now: Int64
   ) {
-    // The target's word may be here before the source's: it can only adopt what was released.
-    released(number, now)
-    guard let current, current.flip.number == number, case .released = current.stage else { return }
+    guard let current, current.flip.number == number else { return }
+    if case .handingOver = current.stage {
+      // The target's word is here before the source's: the source has pushed, but may not have published yet. Until it says so the
+      // next flip would overtake this one's map.
+      self.current?.early = Early(keys: keys, bytes: bytes, pause: pause)
+      return
+    }
+    guard case .released = current.stage else { return }
     acknowledge(now)
     complete(
       keys: current.isIncremental ? 0 : max(0, keys),

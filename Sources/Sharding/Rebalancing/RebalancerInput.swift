@@ -105,7 +105,7 @@ extension Rebalancer {
     /// The source has pushed the tables and published the map; without a source the target has.
     case released(flip: UInt64)
     /// The target has adopted the tables. With hand-over `keys` and `bytes` are theirs; what was
-    /// told by `progress` is not counted again. For `pause` nanoseconds nobody held the slots.
+    /// told by `progress` is not counted again. It may come before `.released`. For `pause` nanoseconds nobody held the slots.
     case adopted(flip: UInt64, keys: Int, bytes: Int, pause: Int64)
     /// What a job's slots hold in all, for those who ask how far it is.
     case totals(JobID, keys: Int, bytes: Int)

@@ -78,6 +78,15 @@ struct CurrentFlip: Sendable {
   let isIncremental: Bool
   /// How far it is.
   var stage: Stage
+  /// What the target has said before the source did.
+  var early: Early?
+}
+
+/// What a target has adopted.
+struct Early: Sendable {
+  let keys: Int
+  let bytes: Int
+  let pause: Int64
 }
 
 /// How much of the topology is on disk.

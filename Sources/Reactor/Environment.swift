@@ -1,0 +1,9 @@
+import Glibc
+
+/// The environment of the process.
+public enum Environment {
+  /// The value of a variable; nil if it is not set.
+  public static func value(of name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
+  }
+}
