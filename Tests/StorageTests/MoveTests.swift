@@ -128,7 +128,7 @@ import Testing
     let batch = try #require(taken)
     var (after, refusals) = (0, 0)
     while batch.count > 0 {
-      AllocationFailure.arm(after: after % 9, lasting: false)
+      AllocationFailure.arm(after: after, lasting: false)
       do throws(OutOfMemory) { try target.adopt(batch, into: 5) } catch { refusals += 1 }
       _ = AllocationFailure.disarm()
       let held = target.keyCount + batch.count
