@@ -63,7 +63,7 @@ extension ControlPlane {
   }
 
   /// A change that is made by hand: answered when it is in force.
-  private func byHand(_ input: (JobID) -> Rebalancer.Input) async -> ClusterOutcome {
+  func byHand(_ input: (JobID) -> Rebalancer.Input) async -> ClusterOutcome {
     let job = Self.newJob()
     ends[job] = .some(nil)
     defer { ends[job] = nil }
@@ -157,7 +157,7 @@ extension ControlPlane {
   private static let loadWindow = Duration.seconds(1)
 
   /// What every slot has cost so far, in nanoseconds of processor time.
-  private func loads() async -> [UInt64] {
+  func loads() async -> [UInt64] {
     var sum = [UInt64](repeating: 0, count: HashSlot.count)
     for worker in workers {
       guard let loads = await worker.run({ $0.slotLoads() }) else { continue }
@@ -199,6 +199,7 @@ extension ControlPlane {
       .init("slots", .integer(plan.slotCount)), .init("moves", .list(moves)),
       .init("hot-slots", .list(plan.hotSlots.map { .integer($0.index) })),
     ]
+    if !plan.message.isEmpty { fields.append(.init("message", .text(plan.message))) }
     if let spread = plan.loadSpread {
       fields.append(.init("load-spread-before-percent", .text(Self.text(100 * spread.before))))
       fields.append(.init("load-spread-after-percent", .text(Self.text(100 * spread.after))))
@@ -243,6 +244,8 @@ extension ControlPlane {
       .init("duration-usec", .integer(Int(job?.duration(now: now) ?? 0))),
       .init("longest-pause-usec", .integer(Int(job?.longestPause ?? 0) / 1000)),
       .init("speed", .integer(status.speed)), .init("message", .text(job?.message ?? "")),
+      .init("auto-rebalance", .text(settings.autoRebalance.rawValue)),
+      .init("auto-rebalance-state", .text(whyNot.description)),
       .init("shards", .list(shards)),
     ])
   }

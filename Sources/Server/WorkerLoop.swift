@@ -327,7 +327,15 @@ struct WorkerLoop: ~Copyable {
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
         for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
-        if index == 0 { process.configured(changes, engine.currentSettings) }
+        if index == 0 {
+          process.configured(changes, engine.currentSettings)
+          if changes.contains(where: { ControlPlane.settingNames.contains($0.name) }) {
+            // The client is answered when the new map is out.
+            let number = applied.number
+            control.post(engine.currentSettings) { [sequencer] in sequencer.acknowledge(number) }
+            continue
+          }
+        }
       }
       if case .shutdown = applied.request { process.requestShutdown() }
       if case .rewriteConfiguration = applied.request, index == 0 {

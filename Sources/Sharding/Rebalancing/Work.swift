@@ -10,6 +10,9 @@ struct Work: Sendable {
     case leave
     /// A shard gets an epoch above all others.
     case bump(ShardID)
+    /// Clients are told other addresses.
+    case announce(
+      EndpointType, address: @Sendable (_ shard: ClusterShard) -> EndpointAddress?)
   }
 
   /// Whether clients drive it by hand: it is not listed, goes first, and need not be saved before
