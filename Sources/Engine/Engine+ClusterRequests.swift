@@ -68,7 +68,7 @@ extension Engine {
     switch pending.outcome {
     case .done: reply.ok()
     case .epoch(let epoch): reply.append(text: "+BUMPED \(epoch.number)\r\n")
-    case .reply(let tree): reply.append(tree)
+    case .reply(let tree): write(tree)
     case .refused(let reason): fail(text: reason)
     }
     endAnswer(to: index)

@@ -173,7 +173,10 @@ struct WorkerLoop: ~Copyable {
         place += 1
       }
       // Slots that come are nobody's until they are adopted.
-      if engine.mailbox.hasMail { engine.drainMailbox() }
+      if engine.mailbox.hasMail {
+        engine.drainMailbox()
+        engine.leaveOutTime()
+      }
     }
   }
 
@@ -192,7 +195,9 @@ struct WorkerLoop: ~Copyable {
     switch event.kind {
     case .received: Self.receive(event, client, place, reactor, &engine)
     case .sent: engine.sent(event.byteCount, of: client)
-    case .accepted: accept(event)
+    case .accepted:
+      accept(event)
+      engine.leaveOutTime()
     case .filled:
       if engine.filled(event.byteCount, of: client) {
         reactor.endDirect(event.connection)

@@ -6,10 +6,10 @@ import Testing
 /// Clusters in this process, over sockets, whose slots move while clients write into them with full pipelines (DESIGN §4, I1–I3, I5):
 /// no increment lost or doubled, registers linearizable, no second redirect, no error but `MOVED`, no connection closed.
 ///
-/// `TERN_CONSISTENCY_SECONDS` is how long each of them runs, 3 s by default; `TERN_CONSISTENCY_SEED` repeats what clients draw,
+/// `TERN_CONSISTENCY_SECONDS` is how long each of them runs, 2 s by default; `TERN_CONSISTENCY_SEED` repeats what clients draw,
 /// `TERN_CONSISTENCY_LOG` shows the clusters' logs.
 @Suite(.serialized) struct ConsistencyTests {
-  private static let seconds = Double(environment("TERN_CONSISTENCY_SECONDS") ?? "") ?? 3
+  private static let seconds = Double(environment("TERN_CONSISTENCY_SECONDS") ?? "") ?? 2
   private static let seed =
     UInt64(environment("TERN_CONSISTENCY_SEED") ?? "") ?? UInt64.random(in: 0 ... .max)
   private static let clientCount = 3
