@@ -200,12 +200,12 @@ private struct World {
     #expect(world.begun == [4])
   }
 
-  /// Stationary loads with every kind of noise, for twenty minutes: no slot moves twice in ten minutes, and what is begun is seldom.
-  @Test(arguments: [0, 5, 10, 15, 4, 9, 14, 3]) func neverFlaps(kind: Int) {
+  /// Stationary loads with every kind of noise, for a quarter of an hour: no slot moves twice in ten minutes, and what is begun is seldom.
+  @Test(arguments: [4, 9, 10, 15]) func neverFlaps(kind: Int) {
     let seed = UInt64(100 + kind)
     var world = World(shards: [2, 3, 4, 8][kind / 4], seed: seed)
     let loads = world.someLoads(kind)
-    for _ in 0..<130 {
+    for _ in 0..<90 {
       let now = world.noisy(loads, kind / 4)
       world.pass(now)
     }
@@ -217,7 +217,7 @@ private struct World {
   @Test(arguments: [1, 2] as [UInt64]) func anAdversary(seed: UInt64) {
     var world = World(shards: 4, seed: seed)
     var loads = world.someLoads(0)
-    for _ in 0..<130 {
+    for _ in 0..<90 {
       world.pass(world.noisy(loads, Int(seed)))
       if world.begun.last == world.number {
         let target = Int(world.random.next() % 4)
