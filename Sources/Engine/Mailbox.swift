@@ -85,10 +85,8 @@ public final class Mailbox: Sendable {
   public func takeAll() -> [MailboxMessage] {
     guard hasMail else { return [] }
     return waiting.withLock { messages in
-      var taken: [MailboxMessage] = []
-      swap(&taken, &messages)
       isFilled.store(false, ordering: .releasing)
-      return taken
+      return messages.takeAll()
     }
   }
 }

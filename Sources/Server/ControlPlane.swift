@@ -143,9 +143,7 @@ actor ControlPlane {
     case .accepted, .rejected: break
     case .openShard(let shard, takesOver: let former):
       await open(shard, takingOver: former != nil)
-    case .retireShard(let id):
-      directory.remove(Int(id.number))
-      process.log.notice("a shard was removed", ["shard": "\(id.number)"])
+    case .retireShard(let id): directory.remove(Int(id.number))
     case .closeShard(let id): await close(id)
     case .prepare(let flip): await prepare(flip)
     // Slices go on while others ask how far it is.

@@ -1,6 +1,7 @@
 import Glibc
 import Synchronization
 import Tern
+import TestSupport
 import Testing
 
 /// Clusters in this process, over sockets, whose slots move while clients write into them with full pipelines (DESIGN §4, I1–I3, I5):
@@ -171,25 +172,4 @@ import Testing
       }
     }
   }
-}
-
-/// A thread that is joined.
-struct Thread {
-  private final class Box {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  private var thread = pthread_t()
-
-  init(_ body: @escaping @Sendable () -> Void) {
-    let argument = Unmanaged.passRetained(Box(body)).toOpaque()
-    pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
-        return nil
-      }, argument)
-  }
-
-  func join() { pthread_join(thread, nil) }
 }

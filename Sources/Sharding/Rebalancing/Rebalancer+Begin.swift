@@ -204,8 +204,8 @@ extension Rebalancer {
             slotsTotal: steps.reduce(0) { $0 + $1.slotCount }), steps: steps))
     }
     var busy = SlotSet()
-    for work in active { for range in work.pendingSlots { _ = busy.insert(range) } }
-    if let current { for range in current.flip.slots { _ = busy.insert(range) } }
+    for work in active { for range in work.pendingSlots { busy.insert(range) } }
+    if let current { for range in current.flip.slots { busy.insert(range) } }
     for block in blocks {
       if let slot = block.slots.slots.first(where: busy.contains) {
         throw RebalancerRefusal("I am already migrating slot \(slot.number).")
@@ -239,7 +239,7 @@ extension Rebalancer {
       guard let owner = topology.owners[slot] else {
         throw RebalancerRefusal("Slot \(slot.number) has no node served.")
       }
-      _ = owners[owner, default: SlotSet()].insert(SlotRange(slot, slot))
+      owners[owner, default: SlotSet()].insert(slot)
     }
     if let source {
       guard owners.count == 1 else {
@@ -305,7 +305,7 @@ extension Rebalancer {
       var owners: [Int: SlotSet] = [:]
       for slot in slots.slots {
         guard let owner = topology.owners[slot] else { continue }
-        _ = owners[owner, default: SlotSet()].insert(SlotRange(slot, slot))
+        owners[owner, default: SlotSet()].insert(slot)
       }
       steps = owners.sorted { $0.key < $1.key }.map { owner, slots in
         .flip(source: topology.shards[owner].id, target: nil, slots: slots.ranges)

@@ -162,7 +162,7 @@ extension Rebalancer {
     }
     var mine = SlotSet()
     for slot in slots.slots where topology.owners[slot] == owner {
-      _ = mine.insert(SlotRange(slot, slot))
+      mine.insert(slot)
     }
     var ranges = mine.ranges
     active[index].record.slotsTotal -= slots.slotCount - ranges.slotCount

@@ -135,7 +135,7 @@ extension Rebalancer {
     public let mustBeEmpty: Bool
 
     /// How many slots these are.
-    public var slotCount: Int { slots.reduce(0) { $0 + $1.count } }
+    public var slotCount: Int { slots.slotCount }
   }
 
   /// Something to be done.

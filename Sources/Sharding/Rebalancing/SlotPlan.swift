@@ -21,7 +21,7 @@ public struct SlotMove: Hashable, Sendable {
   public let slots: [SlotRange]
 
   /// How many slots these are.
-  public var slotCount: Int { slots.reduce(0) { $0 + $1.count } }
+  public var slotCount: Int { slots.slotCount }
 }
 
 /// How far apart the loads of shards are: the highest less the lowest, relative to the mean, so that
