@@ -211,6 +211,7 @@ extension Engine {
       diaries.append(Diary())
       diaries[diaries.count - 1].slowLog.limit(to: settings.slowlogMaxLength)
     }
+    closeAll(of: Int32(local))
     ledger.grow(to: local + 2, Statistics())
     ledger[local + 1] = Statistics()
     ledger[local + 1].sampledAt = now

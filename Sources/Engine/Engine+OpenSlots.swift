@@ -182,6 +182,11 @@ extension Engine {
     }
   }
 
+  /// A shard has left: what it had imported, or had left of a slot that was taken from it, goes with it.
+  mutating func closeAll(of shard: Int32) {
+    for open in openSlots where open.shard == shard { remove(open) }
+  }
+
   // MARK: changing hands
 
   /// A shard of this worker lets a slot go that it owns, if no keys are left in it: nobody owns the slot then, and it is not migrating

@@ -346,6 +346,18 @@ import Transcript
     rig.engine.keyspace.checkInvariants()
   }
 
+  /// What a shard that has left had imported is not its successor's.
+  @Test func successors() throws {
+    var rig = try opened()
+    rig.expect(
+      "ASKING => +OK\nSET \(key) v => +OK\nCLUSTER COUNTKEYSINSLOT \(slot) => :1", from: target)
+    rig.engine.open(LocalShardInfo(id: .test(7), nodeID: .test(7)), at: 1)
+    rig.expect("CLUSTER COUNTKEYSINSLOT \(slot) => :0\nDBSIZE => :0", from: target)
+    let left = rig.engine.openSlots.map(\.shard)
+    #expect(left == [0])
+    rig.engine.keyspace.checkInvariants()
+  }
+
   /// With the node that a slot goes to or comes from, that it is open ends.
   @Test func nodesThatLeave() throws {
     var rig = try rig()
