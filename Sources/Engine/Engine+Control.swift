@@ -112,7 +112,16 @@ extension Engine {
     list(index)
   }
 
-  /// Answers what was completed while other requests were run. Called once a turn.
+  /// Whether there is something to exchange with the sequencer, the authority or other servers, or to answer for them. Asked once a turn.
+  public var hasControls: Bool {
+    let isNone =
+      controlRequests.isEmpty && appliedControls.isEmpty && completedWhileBusy.isEmpty
+      && clusterRequests.isEmpty && clusterAnswersWhileBusy.isEmpty && migrations.isEmpty
+      && migrationAnswers.isEmpty
+    return !isNone
+  }
+
+  /// Answers what was completed while other requests were run.
   public mutating func finishCompleted() {
     finishAnswers()
     for pending in completedWhileBusy.takeAll() { complete(pending) }

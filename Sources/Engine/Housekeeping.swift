@@ -15,18 +15,22 @@ extension Engine {
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
     if !tracking.trackers.isEmpty { flushTracking() }
-    for _ in SliceKind.allCases {
-      let kind = nextSlice
-      nextSlice = kind.next
-      if hasWork(kind) {
-        slice(kind)
-        break
-      }
-    }
-    return SliceKind.allCases.contains { hasWork($0) }
+    if !hasWork { return false }
+    var kind = nextSlice
+    while !hasWork(kind) { kind = kind.next }
+    nextSlice = kind.next
+    slice(kind)
+    return hasWork
   }
 
-  private mutating func hasWork(_ kind: SliceKind) -> Bool {
+  /// Whether there is work of some kind.
+  private var hasWork: Bool {
+    hasWork(.flush) || hasWork(.expiry) || hasWork(.eviction) || hasWork(.defragmentation)
+      || hasWork(.tick)
+  }
+
+  @inline(__always)
+  private func hasWork(_ kind: SliceKind) -> Bool {
     switch kind {
     case .flush: keyspace.hasGrave
     case .expiry: sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0

@@ -60,9 +60,12 @@ final class WorkerExecutor: SerialExecutor {
     self.wakeUp.withLock { $0 = wakeUp }
   }
 
-  /// Runs what waits. Called by the loop, once a turn; one load while nothing waits.
+  /// Whether something waits. One load.
+  var hasWaitingJobs: Bool { hasJobs.load(ordering: .acquiring) }
+
+  /// Runs what waits.
   func runJobs() {
-    guard hasJobs.load(ordering: .acquiring) else { return }
+    guard hasWaitingJobs else { return }
     hasJobs.store(false, ordering: .relaxed)
     let waiting = queue.withLock { $0.takeAll() }
     for job in waiting { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
@@ -77,7 +80,7 @@ final class WorkerExecutor: SerialExecutor {
 
 /// One thread with one loop, and all that it owns: an engine with its shards and sessions, a reactor with its connections.
 ///
-/// The loop enters the actor once per turn; within a turn everything is plain struct access.
+/// The loop enters the actor for as many turns as no job waits; within them everything is plain struct access.
 actor Worker {
   private let executor: WorkerExecutor
   private var loop: WorkerLoop?
@@ -140,7 +143,7 @@ actor Worker {
     var state = WorkerLoop.State.running
     while state == .running {
       executor.runJobs()
-      state = assumeIsolated { $0.turn() }
+      state = assumeIsolated { $0.turns() }
     }
     let loopHasFailed = state == .failed
     assumeIsolated { $0.hasEnded = true }
@@ -169,8 +172,17 @@ actor Worker {
     if !hasEnded { loop?.close(shardAt: local) }
   }
 
-  private func turn() -> WorkerLoop.State {
-    loop?.turn() ?? .ended
+  private func turns() -> WorkerLoop.State { Self.turns(&loop, executor) }
+
+  /// Turns until the loop ends, or a job waits for it to be nobody's. The actor is entered, and its state looked at for other accesses,
+  /// once for all of them: with a request a turn it would show.
+  private static func turns(_ loop: inout WorkerLoop?, _ executor: WorkerExecutor)
+    -> WorkerLoop.State
+  {
+    while true {
+      let state = loop?.turn() ?? .ended
+      if state != .running || executor.hasWaitingJobs { return state }
+    }
   }
 }
 

@@ -322,7 +322,13 @@ struct WorkerLoop: ~Copyable {
 
   // MARK: control
 
+  @inline(__always)
   private mutating func exchangeControls() {
+    if engine.hasControls || !waitingControls.isEmpty { carryControls() }
+  }
+
+  @inline(never)
+  private mutating func carryControls() {
     engine.finishCompleted()
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
