@@ -6,8 +6,9 @@ internal import Synchronization
 //
 //   worker ──submit──▶ lane of its target (host, port) ──▶ thread: AUTH, SELECT, RESTORE-ASKING … ──▶ mailbox of the worker
 //
-// A lane has one connection and one thread, while it has work; migrations to one target go one after the other. Its connection is kept
-// for ten seconds after the last use, as Redis keeps it.
+// A lane has one connection and one thread; migrations to one target go one after the other. Both are kept for ten seconds after the
+// last use, as Redis keeps its connections: redis-cli moves a slot with a dozen MIGRATEs, and a new thread may wait for a processor
+// much longer than one that is woken.
 //
 // As with Redis a target that breaks the connection before its first answer is tried once more, because a kept connection may have been
 // closed at the other end; one that is silent is not.
@@ -28,18 +29,26 @@ final class Migrator: Sendable {
   }
 
   private struct Lane {
+    /// Where its thread waits.
+    let place: WaitingPlace
     var waiting: [PendingMigration] = []
-    var isRunning = false
-    var link: Link?
     /// Nanoseconds of the monotonic clock.
-    var lastUse: UInt64 = 0
+    var lastUse = SystemClock.monotonicNanoseconds
+    /// The thread ends as soon as nothing waits.
+    var isEnding = false
   }
 
-  /// How long a connection is kept, in nanoseconds, and how many are.
+  private struct Lanes {
+    var all: [Target: Lane] = [:]
+    /// No lane is kept any more.
+    var isEnded = false
+  }
+
+  /// How long a lane is kept, in nanoseconds, and how many are.
   private static let keepTime: UInt64 = 10_000_000_000
   private static let keepLimit = 64
 
-  private let lanes = Mutex<[Target: Lane]>([:])
+  private let lanes = Mutex(Lanes())
   private let mailbox: Mailbox
   private let wakeUp: WakeUp
 
@@ -52,55 +61,74 @@ final class Migrator: Sendable {
   /// Takes a migration over; its outcome comes by mailbox. Never waits.
   func submit(_ migration: PendingMigration) {
     let target = Target(host: migration.host, port: migration.port)
-    let mustStart = lanes.withLock { lanes in
-      lanes[target, default: Lane()].waiting.append(migration)
-      if lanes[target]?.isRunning == true { return false }
-      lanes[target]?.isRunning = true
-      return true
+    let isTaken = lanes.withLock { lanes in
+      lanes.all[target]?.waiting.append(migration)
+      lanes.all[target]?.place.ring()
+      return lanes.all[target] != nil
     }
-    guard mustStart else { return }
+    if isTaken { return }
     do throws(ReactorError) {
-      try WorkerThread.start(named: "tern-migrate") { [self] in run(target) }
+      let place = try WaitingPlace()
+      place.enter()
+      // Only this worker adds lanes.
+      lanes.withLock { $0.all[target] = Lane(place: place, waiting: [migration]) }
+      try WorkerThread.start(named: "tern-migrate") { [self] in run(target, place) }
     } catch {
-      // No thread to be had: what waits there is answered, the lane is free.
-      let waiting = lanes.withLock { $0.removeValue(forKey: target)?.waiting ?? [] }
-      for migration in waiting {
-        answer(MigrationOutcome(number: migration.number, answer: .cannotConnect))
+      // No thread to be had: the lane is free again.
+      lanes.withLock { $0.all[target] = nil }
+      answer(MigrationOutcome(number: migration.number, answer: .cannotConnect))
+    }
+  }
+
+  /// Ends the lanes that were not used for longest, if there are many. Called a few times a second.
+  func endOldest() {
+    lanes.withLock { lanes in
+      if lanes.all.count <= Self.keepLimit { return }
+      let oldest = lanes.all.sorted { $0.value.lastUse < $1.value.lastUse }
+      for (target, lane) in oldest.prefix(lanes.all.count - Self.keepLimit) {
+        lanes.all[target]?.isEnding = true
+        lane.place.ring()
       }
     }
   }
 
-  /// Closes connections that were not used for a while. Called a few times a second.
-  func closeIdle() {
-    let now = SystemClock.monotonicNanoseconds
+  /// Ends all lanes as soon as nothing waits there.
+  func end() {
     lanes.withLock { lanes in
-      if lanes.isEmpty { return }
-      let idle = lanes.filter { !$0.value.isRunning }
-      for (target, lane) in idle where now &- lane.lastUse > Self.keepTime { lanes[target] = nil }
-      if lanes.count > Self.keepLimit {
-        let oldest = idle.sorted { $0.value.lastUse < $1.value.lastUse }
-        for (target, _) in oldest.prefix(lanes.count - Self.keepLimit) { lanes[target] = nil }
-      }
+      lanes.isEnded = true
+      for lane in lanes.all.values { lane.place.ring() }
     }
   }
 
   // MARK: on a lane's thread
 
-  private func run(_ target: Target) {
-    var link = lanes.withLock { $0[target]?.link.take() }
-    while let migration = next(target, &link) { answer(carryOut(migration, &link)) }
+  private func run(_ target: Target, _ place: WaitingPlace) {
+    var link: Link?
+    while true {
+      while let migration = next(target) { answer(carryOut(migration, &link)) }
+      if leaves(target) { return }
+      place.wait(milliseconds: 1000)
+    }
   }
 
-  /// The lane's next migration; nil when there is none, and then the connection is kept and the thread ends.
-  private func next(_ target: Target, _ link: inout Link?) -> PendingMigration? {
+  /// The lane's next migration.
+  private func next(_ target: Target) -> PendingMigration? {
     lanes.withLock { lanes in
-      guard var lane = lanes.removeValue(forKey: target) else { return nil }
-      defer { lanes[target] = lane }
-      if !lane.waiting.isEmpty { return lane.waiting.removeFirst() }
-      lane.isRunning = false
-      lane.link = link.take()
-      lane.lastUse = SystemClock.monotonicNanoseconds
-      return nil
+      guard lanes.all[target]?.waiting.isEmpty == false else { return nil }
+      lanes.all[target]?.lastUse = SystemClock.monotonicNanoseconds
+      return lanes.all[target]?.waiting.removeFirst()
+    }
+  }
+
+  /// Whether the lane has had nothing to do for long enough; it is gone then.
+  private func leaves(_ target: Target) -> Bool {
+    lanes.withLock { lanes in
+      guard let lane = lanes.all[target] else { return true }
+      let idleTime = SystemClock.monotonicNanoseconds &- lane.lastUse
+      guard lane.waiting.isEmpty, lane.isEnding || lanes.isEnded || idleTime > Self.keepTime
+      else { return false }
+      lanes.all[target] = nil
+      return true
     }
   }
 

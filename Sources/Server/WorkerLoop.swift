@@ -126,7 +126,11 @@ struct WorkerLoop: ~Copyable {
     if all > count {
       for place in count..<all { handle(reactor.event(place)) }
     }
-    if isDraining { return isDrained() ? .ended : .running }
+    if isDraining {
+      guard isDrained() else { return .running }
+      migrator.end()
+      return .ended
+    }
     if engine.isDraining { drain() }
     return .running
   }
@@ -306,7 +310,7 @@ struct WorkerLoop: ~Copyable {
     engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
     for line in engine.takeLogLines() { process.log.notice(line) }
     engine.tick()
-    migrator.closeIdle()
+    migrator.endOldest()
     closeOverdue()
   }
 
