@@ -121,6 +121,7 @@ extension Engine {
   /// Answers what was completed while other requests were run. Called once a turn.
   public mutating func finishCompleted() {
     finishAnswers()
+    workHops()
     if completedWhileBusy.isEmpty { return }
     var waiting: [PendingControl] = []
     swap(&waiting, &completedWhileBusy)

@@ -84,7 +84,9 @@ extension Engine {
   private mutating func finishReplies(to index: Int32) {
     touchClock = accessClock
     // Not emptied here: the reactor may be sending the front of it.
-    if reply.finish() { abandon(index) }
+    let hasFailed = reply.finish()
+    if sessions[index].mode.contains(.router) { endRouting(of: index) }
+    if hasFailed { abandon(index) }
   }
 
   /// Runs a request that was put off, alone.
@@ -248,15 +250,11 @@ extension Engine {
       }
     } else if !sessions[current].mode.isEmpty {
       return admitsInMode(call, known)
-    } else if sessions[current].shard == Session.endpoint,
-      known.attention.contains(.wholeKeyspace)
-    {
-      return refuseWholeKeyspace()
     }
     return true
   }
 
-  /// Answers that the configuration endpoint has no keys, and is false.
+  /// Answers that a command has no meaning for all shards together, and is false.
   mutating func refuseWholeKeyspace() -> Bool {
     fail("ERR This command concerns a whole shard; connect to a shard's own port")
     return false

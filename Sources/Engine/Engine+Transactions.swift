@@ -11,10 +11,8 @@ extension Engine {
   /// Whether a command without keys may run, of a session that is in some mode; if not, it was queued or has been answered.
   @inline(never)
   mutating func admitsInMode(_ call: Call, _ known: HotCommand) -> Bool {
+    if sessions[current].mode.contains(.router) { return routesWithoutKeys(call, known) }
     guard isAllowed(call) else { return false }
-    if sessions[current].shard == Session.endpoint, known.attention.contains(.wholeKeyspace) {
-      return refuseWholeKeyspace()
-    }
     guard isUnhindered(call) else { return false }
     if sessions[current].mode.contains(.multi) { return admitsInMulti(call, known) }
     // It is for the next command, and for a whole MULTI.
@@ -127,7 +125,7 @@ extension Engine {
     }
   }
 
-  private func decide(_ queue: borrowing CommandQueue, _ slot: Int, _ shard: Int32) -> Verdict {
+  func decide(_ queue: borrowing CommandQueue, _ slot: Int, _ shard: Int32) -> Verdict {
     let isAsking = sessions[current].mode.contains(.asking)
     let state = slotState(slot, of: shard)
     var tally = KeyTally()

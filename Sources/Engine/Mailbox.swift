@@ -20,6 +20,10 @@ public enum MailboxMessage: Sendable {
   case adoptEntries(HandedEntries)
   /// What has become of keys that were sent to another server (MIGRATE).
   case migrated(MigrationOutcome)
+  /// Requests of another worker's router clients.
+  case hops(HopBatch)
+  /// The answers to those that this worker has sent.
+  case answeredHops(HopBatch)
 }
 
 /// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.
@@ -59,6 +63,16 @@ public final class Mailbox: Sendable {
 
   /// The answer to a client that waits: every one of them may have one message here.
   public func answer(_ pending: PendingClusterRequest) { pushAlways(.clusterChanged(pending)) }
+
+  /// Leaves requests of router clients, and wakes the worker that runs them. False if the mailbox is full.
+  func send(_ batch: HopBatch) -> Bool {
+    if !send(.hops(batch)) { return false }
+    bell.withLock { $0 }?()
+    return true
+  }
+
+  /// Leaves the answers to requests: there is room, for at most one batch a worker and turn is under way.
+  func answer(_ batch: HopBatch) { pushAlways(.answeredHops(batch)) }
 
   private func pushAlways(_ message: MailboxMessage) {
     waiting.withLock { messages in

@@ -44,6 +44,8 @@ public struct Settings: Sendable, Equatable {
   public var migrationBytesPerSecond = 0
   /// The part of a worker's time that an incremental migration may take, in percent: what it costs other commands.
   public var migrationCPUPercent = 25
+  /// What the configuration endpoint says that it is; which of the two changes nothing else.
+  public var routerPresentsAs = Presentation.standalone
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.
@@ -106,6 +108,11 @@ public struct RenamedCommand: Sendable, Equatable {
     self.command = command
     self.name = name
   }
+}
+
+/// What the configuration endpoint tells clients that it is, in HELLO and INFO.
+public enum Presentation: String, Sendable, CaseIterable {
+  case standalone, cluster
 }
 
 /// Who may do what is protected.

@@ -134,6 +134,61 @@ struct CommandQueue: ~Copyable {
     }
   }
 
+  /// Appends the part of a request that concerns one key: the command's name, the key, and what else stands with it up to `step`.
+  mutating func append(
+    part key: Int, step: Int, of call: Call, slot: Int, _ hash: KeyHash, large: [HeldBulk]
+  ) throws(OutOfMemory) {
+    let first = ranges.count
+    var byteCount = 0
+    var bulkCount: Int32 = 0
+    let firstBulk = Int32(bulks.count)
+    for i in 0...step {
+      let argument = i == 0 ? 0 : key + i - 1
+      if let bulk = call.arguments.largeIndex(argument) {
+        // Its number is among those of this request from here on.
+        ranges.append(ArgumentRange.large(0))
+        bulks.append(large[bulk])
+        bulkByteCount += large[bulk].byteCount
+        bulkCount += 1
+        continue
+      }
+      let offset = bytes.byteCount
+      let span = call[argument]
+      guard offset + span.byteCount < Int(UInt32.max) else { throw OutOfMemory() }
+      byteCount += span.byteCount
+      try bytes.append(span)
+      ranges.append(ArgumentRange(offset: UInt32(offset), count: UInt32(span.byteCount)))
+    }
+    requests.append(
+      QueuedRequest(
+        id: call.id, firstArgument: Int32(first), argumentCount: Int32(step + 1),
+        byteCount: Int32(clamping: byteCount), firstBulk: firstBulk, bulkCount: bulkCount,
+        slot: Int32(slot), hash: hash))
+  }
+
+  /// Appends a request that is the word EXEC alone.
+  mutating func appendExec() throws(OutOfMemory) {
+    let word: [UInt8] = [69, 88, 69, 67]
+    try bytes.append(word.rawBytes)
+    ranges.append(ArgumentRange(offset: 0, count: 4))
+    requests.append(
+      QueuedRequest(
+        id: .exec, firstArgument: 0, argumentCount: 1, byteCount: 4, firstBulk: 0, bulkCount: 0,
+        slot: -1, hash: .none))
+  }
+
+  /// Forgets all requests; the memory stays unless it is much.
+  mutating func removeAll() {
+    bytes.empty()
+    ranges.removeAll(keepingCapacity: true)
+    requests.removeAll(keepingCapacity: true)
+    bulks.removeAll()
+    bulkByteCount = 0
+    slot = -1
+    isCrossSlot = false
+    isDeniedWithoutMemory = false
+  }
+
   /// The arguments of a request.
   @_lifetime(borrow self)
   func arguments(of index: Int) -> Arguments {

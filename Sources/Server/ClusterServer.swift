@@ -131,6 +131,7 @@ public final class ClusterServer: Sendable {
       engine.settings = settings
       engine.randomSeed = UInt64.random(in: 1...UInt64.max)
       engine.mailbox = mailboxes[index]
+      engine.peers = mailboxes
       let cpu = settings.cpus.isEmpty ? nil : settings.cpus[index % settings.cpus.count]
       let options = WorkerOptions(
         engine: engine, backend: settings.backendChoice, cpu: cpu,

@@ -117,10 +117,12 @@ struct WorkerLoop: ~Copyable {
     monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
+    engine.workHops()
     handleAll(count)
     if monotonic >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
+    engine.sendHops()
     serveListed()
     let all = reactor.endTurn()
     if all > count {
@@ -142,7 +144,7 @@ struct WorkerLoop: ~Copyable {
 
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
-    if isBusy || engine.listedCount > 0 { return 0 }
+    if isBusy || engine.listedCount > 0 || engine.hasHops { return 0 }
     let untilTick = min(nextTick - monotonic, Self.tickInterval)
     guard let deadline = engine.nextDeadline else { return max(0, untilTick) }
     // A deadline far away is none: no arithmetic with it.
@@ -173,7 +175,10 @@ struct WorkerLoop: ~Copyable {
         place += 1
       }
       // Slots that come are nobody's until they are adopted.
-      if engine.mailbox.hasMail { engine.drainMailbox() }
+      if engine.mailbox.hasMail {
+        engine.drainMailbox()
+        engine.workHops()
+      }
     }
   }
 

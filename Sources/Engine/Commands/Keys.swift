@@ -54,9 +54,18 @@ extension Engine {
     return .none
   }
 
+  /// Whether a slot is shown to the session that asks: its shard's, or, at the router, any shard's of this worker.
+  @inline(__always)
+  func isShown(_ slot: Int, to shard: Int32) -> Bool {
+    let owner = keyspace.owner(of: slot)
+    return owner == shard || shard == Session.endpoint && owner >= 0
+  }
+
   /// DBSIZE: the keys of this shard.
   mutating func dbsize(_ call: Call) -> Effect {
-    reply.integer(Int64(keyspace.keyCount(ofShard: sessions[current].shard)))
+    let shard = sessions[current].shard
+    reply.integer(
+      Int64(shard == Session.endpoint ? shownKeyCount : keyspace.keyCount(ofShard: shard)))
     return .none
   }
 
@@ -67,7 +76,7 @@ extension Engine {
     var found: [EntryRef] = []
     var matching: [EntryRef] = []
     for slot in 0..<HashSlot.count
-    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
+    where isShown(slot, to: shard) && keyspace.keyCount(of: slot) > 0 {
       var prefix: UInt64? = 0
       while let from = prefix {
         found.removeAll(keepingCapacity: true)
@@ -85,8 +94,9 @@ extension Engine {
 
   /// RANDOMKEY: uniform over the keys of this shard; expired ones are removed when they are drawn.
   mutating func randomkey(_ call: Call) -> Effect {
+    let shard = sessions[current].shard
     for _ in 0..<100 {
-      guard let (slot, entry) = keyspace.randomEntry(shard: sessions[current].shard, draw: &random)
+      guard let (slot, entry) = keyspace.randomEntry(shard: shard >= 0 ? shard : nil, draw: &random)
       else { break }
       if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now {
         expire(slot, entry)
@@ -109,14 +119,23 @@ extension Engine {
       }
     }
     let shard = sessions[current].shard
+    if shard == Session.endpoint {
+      for local in shards.indices { flush(Int32(local)) }
+    } else {
+      flush(shard)
+    }
+    reply.ok()
+    return .verbatim
+  }
+
+  /// Takes all keys of a shard away.
+  private mutating func flush(_ shard: Int32) {
     if listeners != 0 { touchAll(ofShard: shard) }
     for slot in 0..<HashSlot.count
     where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
       keyspace.clear(slot)
     }
     if !openSlots.isEmpty { flushOpenTables(of: shard) }
-    reply.ok()
-    return .verbatim
   }
 
   /// OBJECT ENCODING key.

@@ -40,7 +40,13 @@ extension Engine {
     var units = Self.scanWorkUnits
     var seen: Int64 = 0
     walk: while slot < HashSlot.count {
-      if keyspace.owner(of: slot) == shard, keyspace.keyCount(of: slot) > 0 {
+      if shard == Session.endpoint, keyspace.owner(of: slot) < 0,
+        map.owner(of: HashSlot(UInt16(slot))) != nil
+      {
+        // From here on another worker knows more.
+        break
+      }
+      if isShown(slot, to: shard), keyspace.keyCount(of: slot) > 0 {
         while true {
           found.removeAll(keepingCapacity: true)
           let next = keyspace.scan(slot, from: prefix, into: &found)

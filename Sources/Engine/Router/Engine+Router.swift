@@ -1,0 +1,485 @@
+internal import RESP
+internal import Sharding
+internal import Storage
+
+// The router endpoint (DESIGN §5): clients of the configuration endpoint's port use all shards as one server.
+//
+//   client ─▶ router session on worker 0
+//               GET a      a's shard is on worker 0:  runs at once, as that shard
+//               GET b  ┐   b's and c's are on worker 1
+//               GET c  ┘                     HopBatch ──▶ mailbox of worker 1 ──▶ run in order, as their shards
+//               PING                                                                     │
+//             replies in order ◀── round complete ◀── mailbox of worker 0 ◀── the same batch, with replies
+//
+// Rounds
+// ======
+// What one run of a client's bytes sends to other workers, and what is run between it here, is a *round*. While a round is under way
+// nothing more of the client is run: its bytes wait, and the peer is not read beyond `readLimit`. A pipeline of any depth costs one
+// hand-over and back for all of it that came in one read. So what the design asks for holds by construction: nothing is sent under a
+// newer epoch while requests under an older one are in flight, for nothing is sent at all; what is in flight is bounded by a read; and
+// where a mailbox is full, or a worker slow, exactly the clients that have asked it wait.
+//
+// Requests of one slot keep the order of their effects (I5), those of different workers run side by side, as those of a cluster
+// client do. For that a slot must not change its way within a round: a round belongs to one *view*, a number that grows with every newer
+// map and every adopted table. A request that finds another view is put off until the round is over, and decided again. What is not
+// about keys (PING, HELLO, EXEC …) waits for the end of the round too.
+//
+// A worker that does not have the slot of a hop (any more) does not pass it on: it says so, and from there on all further hops of that
+// client in the batch come back unrun. The router sends them again, in their order, once nothing else of the client is in flight, by the
+// newer map, which the source has published before it could answer. (Passing on behind the table would need as many queues to
+// keep their order as the slot has made moves; and an epoch in each request for a slot that has left and come back. A flip costs
+// a client one more round.) In the same way a hop comes back that needs `ASKING` at another shard, or time (keys on both sides, keys
+// under way, clients paused): clients of the router never see MOVED, ASK or TRYAGAIN.
+//
+// Commands over many slots are split by key: MGET, MSET, DEL, UNLINK, EXISTS, TOUCH. Each part is a command of its own, counted by its
+// shard; the whole is not atomic. With all keys in one slot nothing is split. Commands over all keys run once on every worker;
+// if they have met different maps, a slot may have been seen twice or not at all, and all of it is done again.
+//
+// SCAN goes to the worker of the slot that its cursor names, which walks on as long as the slots are its own: a cursor is a
+// place in the hash space, so its guarantee holds while slots move.
+//
+// MULTI queues here; EXEC goes as a whole to the worker that has all of its slots, which must be one shard's. Watched keys are
+// watched on their shard's worker, by a session there that stands for the client.
+//
+// Invariants
+// ==========
+// - While `hasOpenRound` the replies of the current client go into `Round.inline`; the session has its output queue.
+// - A router session's `shard` is the shard that its current command runs as, and the endpoint whenever nothing of it runs.
+// - Hops run, and answers are taken, only while no command runs (`current` < 0).
+// - A session whose round is under way is in mode `.routing`, and so stopped.
+//
+// Limits: `roundLimit` hops a round; a batch `HopBatch.hopLimit` hops or `byteLimit` bytes; a hop's group gives back what is left of it once its
+// replies exceed `client-output-pause`, so that replies in flight are bounded as those of other clients are.
+
+/// What is to be done with a command, as far as this worker knows.
+enum Route {
+  /// It runs here, as that shard, in that table.
+  case here(shard: Int32, table: Int)
+  /// It goes to that worker, with `ASKING` to that shard if there is one.
+  case there(worker: Int, asked: ShardID?)
+  /// It cannot be run at this moment.
+  case later
+  /// Nobody has its slot.
+  case down
+  /// Its keys are on several shards.
+  case crossed
+}
+
+extension Engine {
+  /// Hops of a client that are under way at once.
+  static let roundLimit = 1024
+  /// Bytes of a client with a round under way from which on it is not read.
+  static let readLimit = 256 << 10
+
+  static let crossSlot =
+    "CROSSSLOT Keys in request don't hash to the same slot; give them a common hash tag, as in {user1}:name, or use a client for Redis Cluster"
+
+  /// What is run from now on runs as that shard, or (`Session.endpoint`) for all of them.
+  @inline(__always)
+  mutating func act(as shard: Int32) {
+    if sessions[current].shard == shard { return }
+    sessions[current].shard = shard
+    count(forShard: shard)
+  }
+
+  // MARK: commands with keys
+
+  /// Whether a router client's command with keys runs here and now, on the way of all commands; if not, it is under way, put off,
+  /// queued, or answered.
+  @inline(never)
+  mutating func routes(_ call: Call, _ known: HotCommand) -> Bool {
+    let owner = keyspace.owner(of: call.slot)
+    if sessions[current].mode == .router, known.lastKey == known.firstKey, owner >= 0,
+      openSlotBits == 0, pauses.isEmpty, isInView
+    {
+      act(as: owner)
+      return true
+    }
+    guard isAllowed(call) else { return false }
+    if !sessions[current].mode.isDisjoint(with: [.monitor, .paused]) {
+      if putsOffBehindRound(call) { return false }
+      guard isUnhindered(call) else { return false }
+    }
+    sessions[current].mode.remove(.asking)
+    if known.lastKey != known.firstKey, !isOneSlot(call, known) {
+      return routesSlots(call, known)
+    }
+    if sessions[current].mode.contains(.multi) { return admitsInMulti(call, known) }
+    if call.id == .watch { return routesWatch(call, known) }
+    return carry(call, known, route(call, known, asked: nil))
+  }
+
+  /// Whether nothing was learnt of slots since the current round began.
+  @inline(__always)
+  var isInView: Bool {
+    !router.hasOpenRound || sessions[current].round?.view == router.view
+  }
+
+  /// Does what a route says. True if the command runs now on the way of all commands.
+  private mutating func carry(_ call: Call, _ known: HotCommand, _ route: Route) -> Bool {
+    if !isInView {
+      putOff(call)
+      return false
+    }
+    switch route {
+    case .here(let shard, let table):
+      act(as: shard)
+      if table == call.slot { return true }
+      runInOpenTable(call, known, table)
+    case .there(let worker, let asked): hop(call, Hop(asked: asked), to: worker)
+    case .later: putOff(call, isLate: true)
+    case .down: fail(line: ErrorReply.clusterDown)
+    case .crossed: fail(text: Self.crossSlot)
+    }
+    return false
+  }
+
+  /// Where a command whose keys are in one slot is to run. Looks before it says no (DESIGN §4).
+  mutating func route(_ call: Call, _ known: HotCommand, asked: ShardID?) -> Route {
+    if let route = routeHere(call, known, asked: asked) { return route }
+    look()
+    if let route = routeHere(call, known, asked: asked) { return route }
+    return routeByMap(call.slot)
+  }
+
+  /// Where a slot is that no shard of this worker has, by the map.
+  func routeByMap(_ slot: Int) -> Route {
+    guard let owner = map.owner(of: HashSlot(UInt16(slot))) else { return .down }
+    let worker = worker(of: owner)
+    // Its table has left meanwhile, or is about to come.
+    if worker == self.worker { return .later }
+    return canSend(to: worker) ? .there(worker: worker, asked: nil) : .later
+  }
+
+  /// The worker of a shard (DESIGN §1).
+  func worker(of shard: ShardID) -> Int {
+    router.peers.isEmpty ? worker : (Int(shard.number) - 1) % router.peers.count
+  }
+
+  /// The same as far as shards of this worker have the slot; else nil.
+  private mutating func routeHere(_ call: Call, _ known: HotCommand, asked: ShardID?) -> Route? {
+    let owner = keyspace.owner(of: call.slot)
+    if openSlotBits == 0 {
+      guard owner >= 0 else { return nil }
+      return isPaused(call, at: owner) ? .later : .here(shard: owner, table: call.slot)
+    }
+    let askedHere = asked.flatMap { localIndex(of: $0) }
+    let shard = askedHere ?? owner
+    guard shard >= 0 else { return nil }
+    let isAsking = askedHere != nil || known.attention.contains(.asking)
+    switch decide(call, known, shard, asking: isAsking) {
+    case .serve:
+      guard let table = table(of: call.slot, at: shard) else { return nil }
+      if !heldKeys.isEmpty, flightThatHolds(call.arguments, known, table) != nil { return .later }
+      return isPaused(call, at: shard) ? .later : .here(shard: shard, table: table)
+    case .moved, .clusterDown: return nil
+    case .ask(let target):
+      if askedHere != nil { return .later }
+      let worker = worker(of: target)
+      if worker == self.worker { return routeHere(call, known, asked: target) ?? .later }
+      return canSend(to: worker) ? .there(worker: worker, asked: target) : .later
+    case .tryAgain:
+      hasten(call.slot)
+      return .later
+    }
+  }
+
+  /// Whether the clients of a shard are paused, which concerns this command.
+  private func isPaused(_ call: Call, at shard: Int32) -> Bool {
+    if pauses.isEmpty { return false }
+    guard let pause = pauses.first(where: { $0.shard == shard }) else { return false }
+    return pause.includesReads
+      || CommandTable.all[Int(call.id.rawValue)].flags.contains(.write)
+  }
+
+  // MARK: several slots
+
+  /// A command with keys in several slots: split by key if it can be.
+  private mutating func routesSlots(_ call: Call, _ known: HotCommand) -> Bool {
+    if !sessions[current].mode.contains(.multi), call.id != .msetnx,
+      case .fanOut(let merge) = CommandTable.all[Int(call.id.rawValue)].router
+    {
+      fanOut(call, step: Int(known.step), merge)
+    } else {
+      fail(text: Self.crossSlot)
+    }
+    return false
+  }
+
+  /// Runs a command for each of its keys, where that is.
+  private mutating func fanOut(_ call: Call, step: Int, _ merge: ReplyMerge) {
+    let known = hot[Int(call.id.rawValue)]
+    if (call.count - 1) % step != 0 {
+      return fail(
+        text:
+          "ERR wrong number of arguments for '\(CommandTable.all[Int(call.id.rawValue)].name)' command"
+      )
+    }
+    var parts = CommandQueue()
+    do throws(OutOfMemory) {
+      for key in stride(from: 1, to: call.count, by: step) {
+        try parts.append(
+          part: key, step: step, of: call, slot: HashSlot.of(call[key]).index,
+          KeyHash(call[key], seed: hashSeed), large: large)
+      }
+    } catch { return abandon(current) }
+    // All of them are decided before any is run, by one view.
+    var ways: [Route] = []
+    var view = router.view
+    for _ in 0..<3 {
+      ways.removeAll()
+      view = router.view
+      for i in parts.requests.indices {
+        let request = parts.requests[i]
+        let part = Call(
+          parts.arguments(of: i), id: call.id, slot: Int(request.slot), hash: request.hash)
+        ways.append(route(part, known, asked: nil))
+      }
+      if view == router.view { break }
+    }
+    var isLate = false
+    for way in ways {
+      switch way {
+      case .later: isLate = true
+      case .down, .crossed: return fail(line: ErrorReply.clusterDown)
+      case .here, .there: break
+      }
+    }
+    if isLate || view != router.view || !isInView { return putOff(call, isLate: isLate) }
+    let round = openRound()
+    round.endInline(at: reply.queue.byteCount)
+    let first = round.places.count
+    for i in parts.requests.indices {
+      let place = round.addPlace()
+      if case .here(let shard, let table) = ways[i] {
+        run(parts, i, as: shard, in: table, for: place, of: round)
+      } else if case .there(let worker, let asked) = ways[i] {
+        let request = parts.requests[i]
+        let part = Call(
+          parts.arguments(of: i), id: call.id, slot: Int(request.slot), hash: request.hash)
+        add(
+          Hop(place: Int32(place), asked: asked), part, large: parts.large(of: i), to: worker,
+          for: current)
+      }
+    }
+    hasFailed = false
+    round.pieces.append(
+      Round.Piece(
+        kind: .merged(merge, call.id), first: first, count: parts.requests.count,
+        isSilent: reply.isSilent))
+  }
+
+  // MARK: all shards
+
+  /// Whether a router client's command without keys runs here and now; if not, it is under way, put off, queued, or answered.
+  @inline(never)
+  mutating func routesWithoutKeys(_ call: Call, _ known: HotCommand) -> Bool {
+    guard isAllowed(call) else { return false }
+    if putsOffBehindRound(call) { return false }
+    act(as: Session.endpoint)
+    guard isUnhindered(call) else { return false }
+    if sessions[current].mode.contains(.multi) {
+      switch call.id {
+      case .exec: return routesExec(call)
+      case .discard, .reset, .quit: endWatch(of: current)
+      case .multi: break
+      default:
+        let command = CommandTable.all[Int(call.id.rawValue)]
+        if known.attention.contains(.wholeKeyspace) || command.view == .process
+          || !command.flags.isDisjoint(with: [.admin, .noscript])
+        {
+          fail("ERR Command not allowed inside a transaction at this port; see a shard's own port")
+          return false
+        }
+      }
+      return admitsInMulti(call, known)
+    }
+    sessions[current].mode.remove(.asking)
+    switch call.id {
+    case .unwatch, .reset, .quit: endWatch(of: current)
+    case .clientTracking, .migrate: return refuseWholeKeyspace()
+    case .scan: return routesScan(call, known)
+    case .dbsize, .keys, .randomkey, .flushall, .flushdb:
+      if router.peers.count <= 1 { return true }
+      fanOutToAll(call)
+      return false
+    default: break
+    }
+    if known.attention.contains(.wholeKeyspace) { return refuseWholeKeyspace() }
+    return true
+  }
+
+  /// SCAN goes on where its cursor is: on the worker of the next slot that anybody has.
+  private mutating func routesScan(_ call: Call, _ known: HotCommand) -> Bool {
+    if call.count < 2 { return true }
+    guard let cursor = Self.cursor(call[1]) else { return true }
+    refreshMap()
+    var slot = Int(cursor >> 39)
+    while slot < HashSlot.count {
+      if keyspace.owner(of: slot) >= 0 || map.owner(of: HashSlot(UInt16(slot))) != nil { break }
+      slot += 1
+    }
+    if slot == HashSlot.count { return true }
+    switch route(Call(call.arguments, id: call.id, slot: slot, hash: .none), known, asked: nil) {
+    case .here: return true
+    case .there(let worker, _):
+      hop(
+        Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(kind: .keyed), to: worker)
+    case .later, .crossed: putOff(call, isLate: true)
+    case .down: return true
+    }
+    return false
+  }
+
+  /// Runs a command once on every worker.
+  private mutating func fanOutToAll(_ call: Call) {
+    let merge: ReplyMerge
+    guard case .allShards(let tableMerge) = CommandTable.all[Int(call.id.rawValue)].router else {
+      return
+    }
+    merge = call.id == .keys ? .inRequestOrder : tableMerge
+    let round = openRound()
+    do throws(OutOfMemory) {
+      try round.whole.append(call, large: [], isDeniedWithoutMemory: false)
+    } catch { return abandon(current) }
+    round.endInline(at: reply.queue.byteCount)
+    round.pieces.append(
+      Round.Piece(
+        kind: .merged(merge, call.id), first: round.places.count, count: router.peers.count,
+        isSilent: reply.isSilent))
+    for _ in router.peers { _ = round.addPlace() }
+    sendToAll(round, of: current)
+    // One at a time: it may have to be done again.
+    sessions[current].mode.insert(.routing)
+  }
+
+  /// Sends the command for all shards of a round on its way, and does this worker's part of it. Its places are the last ones.
+  mutating func sendToAll(_ round: Round, of index: Int32) {
+    let first = round.places.count - router.peers.count
+    var whole = CommandQueue()
+    swap(&whole, &round.whole)
+    look()
+    for worker in router.peers.indices {
+      if worker == self.worker {
+        run(whole, 0, as: Session.endpoint, in: -1, for: first + worker, of: round)
+        round.places[first + worker].revision = mapRevision
+        round.places[first + worker].keyCount = shownKeyCount
+      } else {
+        let call = Call(whole.arguments(of: 0), id: whole.requests[0].id, slot: -1, hash: .none)
+        add(
+          Hop(kind: .worker, place: Int32(first + worker)), call, large: [], to: worker,
+          for: index)
+      }
+    }
+    hasFailed = false
+    swap(&whole, &round.whole)
+  }
+
+  /// Keys that the shards of this worker own.
+  var shownKeyCount: Int {
+    var count = 0
+    for shard in shards.indices { count += keyspace.keyCount(ofShard: Int32(shard)) }
+    return count
+  }
+
+  // MARK: rounds
+
+  /// The round of the current client, which is begun if none is open.
+  mutating func openRound() -> Round {
+    let round = ownRound(of: current)
+    if router.hasOpenRound { return round }
+    // What was answered before it may leave.
+    swap(&reply.queue, &sessions[current].output)
+    swap(&reply.queue, &round.inline)
+    round.view = router.view
+    router.hasOpenRound = true
+    return round
+  }
+
+  /// The session's round, a new one if it has none.
+  mutating func ownRound(of index: Int32) -> Round {
+    if let round = sessions[index].round { return round }
+    let round = Round()
+    sessions[index].round = round
+    return round
+  }
+
+  /// Sends a command of the current client on its way.
+  mutating func hop(_ call: Call, _ hop: Hop, to worker: Int) {
+    let round = openRound()
+    round.endInline(at: reply.queue.byteCount)
+    let place = round.addPlace()
+    var hop = hop
+    hop.place = Int32(place)
+    add(hop, call, large: large, to: worker, for: current)
+    round.add(answerAt: place, isSilent: reply.isSilent)
+    if place + 1 >= Self.roundLimit { sessions[current].mode.insert(.routing) }
+  }
+
+  /// Puts a command off until the round is over, and at least (`isLate`) until the next millisecond. Nothing of its client runs before.
+  mutating func putOff(_ call: Call, isLate: Bool = false) {
+    let round = openRound()
+    let postponed = Postponed(
+      client: ClientID(index: current), clientNumber: sessions[current].id)
+    do throws(OutOfMemory) {
+      try postponed.queue.append(call, large: large, isDeniedWithoutMemory: false)
+    } catch { return abandon(current) }
+    if sessions[current].mode.contains(.skipping) {
+      sessions[current].mode.remove(.skipping)
+      sessions[current].mode.insert(.skipNext)
+    }
+    round.putOff = postponed
+    if isLate { round.notBefore = now + 1 }
+    sessions[current].mode.insert(.routing)
+  }
+
+  /// Whether a command has to wait, and does, because requests before it are under way.
+  mutating func putsOffBehindRound(_ call: Call) -> Bool {
+    if !router.hasOpenRound { return false }
+    putOff(call)
+    return true
+  }
+
+  /// The current client's requests were run as far as they can be: its round is closed, and waits if it has to.
+  @inline(never)
+  mutating func endRouting(of index: Int32) {
+    sessions[index].shard = Session.endpoint
+    if !router.hasOpenRound { return }
+    router.hasOpenRound = false
+    guard let round = sessions[index].round else { return }
+    round.endInline(at: reply.queue.byteCount)
+    swap(&reply.queue, &round.inline)
+    swap(&reply.queue, &sessions[index].output)
+    if round.outstanding == 0, round.putOff == nil, round.whole.requests.isEmpty {
+      write(round)
+      round.removeAll()
+      // A full round that was all here.
+      sessions[index].mode.remove(.routing)
+    } else {
+      sessions[index].mode.insert(.routing)
+      if round.outstanding == 0 { makeLate(index, round) }
+    }
+  }
+
+  /// A round goes on when time has passed.
+  mutating func makeLate(_ index: Int32, _ round: Round) {
+    if round.isListed { return }
+    round.isListed = true
+    router.late.append((ClientID(index: index), sessions[index].id))
+  }
+
+  /// Goes on with rounds that wait for time to pass. Called once a turn.
+  mutating func finishLate() {
+    if router.late.isEmpty { return }
+    var late: [(client: ClientID, clientNumber: UInt64)] = []
+    swap(&late, &router.late)
+    for one in late {
+      let index = one.client.index
+      guard sessions.contains(index), sessions[index].id == one.clientNumber,
+        let round = sessions[index].round
+      else { continue }
+      round.isListed = false
+      drive(index)
+    }
+  }
+}
