@@ -120,7 +120,14 @@ extension Engine {
     }
     let shard = sessions[current].shard
     if shard == Session.endpoint {
-      for local in shards.indices { flush(Int32(local)) }
+      for local in shards.indices {
+        flush(Int32(local))
+        if isRecorded(Int32(local)) {
+          records[local]?.beginGroup()
+          record(Int32(local), -1, [Array("FLUSHALL".utf8)])
+          records[local]?.endGroup()
+        }
+      }
     } else {
       flush(shard)
     }

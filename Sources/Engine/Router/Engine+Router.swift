@@ -59,7 +59,7 @@ enum Route {
   case there(worker: Int, asked: ShardID?)
   /// It cannot be run at this moment.
   case later
-  /// Nobody has its slot.
+  /// Nobody has its slot, or nobody that this engine can reach.
   case down
   /// Its keys are on several shards.
   case crossed
@@ -128,7 +128,7 @@ extension Engine {
       runInOpenTable(call, known, table)
     case .there(let worker, let asked): hop(call, Hop(asked: asked), to: worker)
     case .later: putOff(call, isLate: true)
-    case .down: fail(line: ErrorReply.clusterDown)
+    case .down: fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
     case .crossed: fail(text: Self.crossSlot)
     }
     return false
@@ -145,6 +145,8 @@ extension Engine {
   /// Where a slot is that no shard of this worker has, by the map.
   func routeByMap(_ slot: Int) -> Route {
     guard let owner = map.owner(of: HashSlot(UInt16(slot))) else { return .down }
+    // An engine that knows no others can only point to them.
+    if router.peers.isEmpty, localIndex(of: owner) == nil { return .down }
     let worker = worker(of: owner)
     // Its table has left meanwhile, or is about to come.
     if worker == self.worker { return .later }
@@ -282,7 +284,7 @@ extension Engine {
       switch call.id {
       case .exec: return routesExec(call)
       case .discard, .reset, .quit: endWatch(of: current)
-      case .multi: break
+      case .multi, .unwatch: break
       default:
         let command = CommandTable.all[Int(call.id.rawValue)]
         if known.attention.contains(.wholeKeyspace) || command.view == .process

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""The router: one port for all shards, while shards come and go all the time.
+
+Every test resizes the cluster without a pause on another connection. Its clients must see what those of one server
+see: the replies of redis-server, in their order, with no MOVED, ASK, TRYAGAIN or error, and every write kept.
+
+    Tests/Clients/router.py --seconds 60
+    Tests/Clients/router.py --only differential --seed 7
+"""
+
+import random
+import subprocess
+import threading
+import time
+
+import rig
+from resp import request, value
+from rig import Redis, Tern, expect, expect_equal
+
+SHARDS = 4
+
+
+class Resizes:
+    """Resizes the cluster, by turns whole tables and key by key, until the end of the block; it must have succeeded several times."""
+
+    def __init__(self, options, tern, modes=("handover",), least=3):
+        self.options, self.tern, self.modes, self.least = options, tern, modes, least
+        self.done, self.failures, self.isOver = 0, [], False
+
+    def run(self):
+        step = 0
+        while not self.isOver:
+            step += 1
+            command = [self.options.tern, "cluster", "resize", "--shards", "8" if step % 2 else "3", "--mode", self.modes[step // 2 % len(self.modes)], "--port", str(self.tern.port)]
+            ended = subprocess.run(command, capture_output=True, text=True)
+            if ended.returncode:
+                self.failures.append(ended.stderr or ended.stdout)
+                return
+            self.done += 1
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.isOver = True
+        self.thread.join(60)
+        if kind is None:
+            expect_equal(self.failures, [], "resizes that failed")
+            expect(self.done >= self.least, f"only {self.done} resizes")
+
+
+def until(options):
+    """Rounds until the time of a test is over."""
+    end, number = time.monotonic() + options.seconds, 0
+    while time.monotonic() < end:
+        yield number
+        number += 1
+
+
+def draw(random):
+    """A command that one server and the router must answer alike."""
+    key = lambda: "key:%d" % random.randrange(60)
+    keys = lambda: [key() for _ in range(random.randrange(1, 9))]
+    text = lambda: random.choice([str(random.randrange(1000)), "v" * random.randrange(1, 200), "", "x" * random.choice([1000, 20_000, 70_000])])
+    return random.choice(
+        [
+            lambda: ["GET", key()],
+            lambda: ["SET", key(), text()],
+            lambda: ["SET", key(), random.randrange(100), random.choice(["NX", "XX", "GET", "KEEPTTL"])],
+            lambda: ["INCR", key()],
+            lambda: ["INCRBY", key(), random.randrange(-9, 9)],
+            lambda: ["APPEND", key(), "abc"],
+            lambda: ["STRLEN", key()],
+            lambda: ["GETRANGE", key(), 0, random.randrange(9)],
+            lambda: ["SETRANGE", key(), random.randrange(20), "zzz"],
+            lambda: ["SETBIT", key(), random.randrange(100), 1],
+            lambda: ["MGET", *keys()],
+            lambda: ["MSET", *sum(([k, text()] for k in keys()), [])],
+            lambda: ["DEL", *keys()],
+            lambda: ["UNLINK", *keys()],
+            lambda: ["EXISTS", *keys()],
+            lambda: ["TOUCH", *keys()],
+            lambda: ["EXPIRE", key(), 1000],
+            lambda: ["PERSIST", key()],
+            lambda: ["TYPE", key()],
+            lambda: ["COPY", "{t}a", "{t}b", "REPLACE"],
+            lambda: ["SET", "{t}a", text()],
+            lambda: ["MSETNX", "{t}c", "1", "{t}d", "2"],
+            lambda: ["PING", text()],
+            lambda: ["ECHO", "e"],
+            lambda: ["DBSIZE"],
+            lambda: ["GET"],
+            lambda: ["MSET", key(), "1", key()],
+            lambda: ["NOSUCH", "a"],
+            lambda: ["EXPIRE", key(), "soon"],
+        ]
+    )()
+
+
+@rig.test(tern_only=True, seconds=600)
+def differential(options):
+    """The same pipelines to redis-server and to the router; equal replies, and in the end equal keys."""
+    source = random.Random(options.seed)
+    with Redis("--cluster-enabled", "no", slots=False) as redis, Tern(options, SHARDS, "--workers", options.workers) as tern:
+        with Resizes(options, tern, ("handover", "incremental") if options.incremental else ("handover",)):
+            for number in until(options):
+                protocol = 2 + number % 2
+                with redis.shard(protocol=protocol) as a, tern.shard(0, protocol=protocol) as b:
+                    for _ in range(20):
+                        commands = [draw(source) for _ in range(source.choice([1, 3, 20, 100]))]
+                        if source.random() < 0.2:
+                            commands += [["MULTI"], *([c, "{t}a", *more] for c, *more in (["GET"], ["APPEND", "y"], ["STRLEN"])), ["EXEC"]]
+                        stream = b"".join(request(*c) for c in commands)
+                        cut = source.randrange(len(stream))
+                        said = [c.exchange([stream[:cut], stream[cut:]], len(commands)) for c in (a, b)]
+                        for command, wanted, found in zip(commands, *said):
+                            if command == ["NOSUCH", "a"]:
+                                continue
+                            expect_equal(found, wanted, f"{rig.short(command)} in round {number}")
+                        expect_equal(len(said[1]), len(commands), "replies")
+                    keys = sorted(a.ask("KEYS", "*"))
+                    expect_equal(sorted(b.ask("KEYS", "*")), keys, "KEYS")
+                    for key in keys:
+                        expect_equal(b.ask("GET", key), a.ask("GET", key), f"{key}")
+                    if number % 5 == 4:
+                        expect_equal((a.ask("FLUSHALL"), b.ask("FLUSHALL")), (b"OK", b"OK"), "FLUSHALL")
+                        expect_equal(b.ask("DBSIZE"), 0, "keys behind FLUSHALL")
+
+
+@rig.test(tern_only=True, seconds=600)
+def nothing_overtakes(options):
+    """Pipelines of increments: every connection counts its own keys up without a hole, several at a time, and none is lost."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
+        failures, counted = [], [0] * 4
+
+        def count(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    counts = dict.fromkeys(range(10), 0)
+                    for _ in until(options):
+                        keys = [source.randrange(10) for _ in range(source.choice([1, 16, 50, 400]))]
+                        c.send(b"".join(request("INCR", f"count:{number}:{k}") for k in keys))
+                        for key in keys:
+                            counts[key] += 1
+                            expect_equal(c.reply(), b":%d\r\n" % counts[key], f"count:{number}:{key}")
+                        counted[number] += len(keys)
+                    for key, wanted in counts.items():
+                        expect_equal(c.ask("GET", f"count:{number}:{key}"), b"%d" % wanted if wanted else None, "in the end")
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=count, args=(n,), daemon=True) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        print(f"        {sum(counted)} increments", flush=True)
+
+
+@rig.test(tern_only=True, seconds=600)
+def scans_find_what_stays(options):
+    """A SCAN over all shards finds every key that is there all the time, whatever moves."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, tern.shard(0) as c:
+        there = {b"stay:%d" % i for i in range(5000)}
+        for key in there:
+            c.send(request("SET", key, 1))
+        c.replies(len(there))
+        with Resizes(options, tern):
+            for number in until(options):
+                found, cursor = set(), b"0"
+                while True:
+                    cursor, keys = c.ask("SCAN", cursor, "COUNT", 100)
+                    found.update(keys)
+                    if cursor == b"0":
+                        break
+                expect_equal(there - found, set(), f"keys that SCAN number {number} has not found")
+                expect_equal(c.ask("DBSIZE"), len(there), "DBSIZE")
+                expect(c.ask("RANDOMKEY") in there, "RANDOMKEY")
+                expect_equal(len(c.ask("KEYS", "stay:1*")), 1111, "KEYS of a pattern")
+
+
+@rig.test(tern_only=True, seconds=600)
+def transactions(options):
+    """WATCH, MULTI and EXEC on one slot: two clients count the same key up, and nothing is lost."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
+        failures, done = [], [0, 0]
+
+        def count(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    for _ in until(options):
+                        key = "{t%d}" % source.randrange(20)
+                        expect_equal(c.ask("WATCH", key), b"OK", "WATCH")
+                        now = int(c.ask("GET", key) or 0)
+                        c.send(request("MULTI") + request("SET", key, now + 1) + request("INCR", key + "copy") + request("EXEC"))
+                        replies = [value(c.reply()) for _ in range(4)]
+                        expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
+                        if replies[3] is not None:
+                            expect_equal(replies[3], [b"OK", now + 1], "EXEC")
+                            done[number] += 1
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=count, args=(n,), daemon=True) for n in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        with tern.shard(0) as c:
+            expect_equal(sum(int(c.ask("GET", "{t%d}" % i) or 0) for i in range(20)), sum(done), "transactions that were done")
+            c.send(request("MULTI") + request("GET", "a") + request("GET", "b") + request("GET", "c") + request("EXEC"))
+            reply = c.replies(5)[4]
+            expect(reply.startswith(b"*3") or reply.startswith(b"-CROSSSLOT") and b"hash tag" in reply, f"EXEC over several slots: {reply}")
+
+
+if __name__ == "__main__":
+    parser = rig.arguments(__doc__)
+    parser.add_argument("--seconds", type=float, default=10, help="that each test takes")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--incremental", action="store_true", help="resize key by key too")
+    rig.main(parser)
