@@ -436,7 +436,7 @@ extension Engine {
       sessions[current].round?.watchWorker = -1
       return true
     }
-    hopExec(call, transaction, to: watchWorker, asked: nil)
+    hopExec(call, transaction, to: watchWorker, asked: nil, isWatching: true)
     return false
   }
 
@@ -449,7 +449,8 @@ extension Engine {
 
   /// Sends a transaction to the worker that has its keys. Here it is over.
   private mutating func hopExec(
-    _ call: Call, _ transaction: Transaction, to worker: Int, asked: ShardID?
+    _ call: Call, _ transaction: Transaction, to worker: Int, asked: ShardID?,
+    isWatching: Bool = false
   ) {
     let round = openRound()
     round.endInline(at: reply.queue.byteCount)
@@ -458,7 +459,8 @@ extension Engine {
     sessions[current].mode.remove([.multi, .asking])
     round.watchWorker = -1
     add(
-      Hop(kind: .exec, place: Int32(place), asked: asked), call, to: worker, with: transaction)
+      Hop(kind: .exec, isWatching: isWatching, place: Int32(place), asked: asked), call,
+      to: worker, with: transaction)
     round.add(answerAt: place, isSilent: reply.isSilent)
   }
 

@@ -335,6 +335,7 @@ extension Engine {
     var way: Route
     switch hop.kind {
     case .worker: way = .there(worker: bounced.batch.worker, asked: nil)
+    case .exec where hop.isWatching: way = .there(worker: bounced.batch.worker, asked: nil)
     case .exec:
       let transaction = bounced.batch.transactions[Int(hop.transaction)]
       way = route(transaction, asked: hop.asked)

@@ -28,6 +28,8 @@ struct Hop {
   }
 
   var kind = Kind.keyed
+  /// It is an EXEC of a client that watches keys on that worker: it can run nowhere else.
+  var isWatching = false
   /// How often it has been answered that it could not be run.
   var tries: UInt8 = 0
   /// Where the client's round waits for the reply.
