@@ -19,8 +19,8 @@ private struct Two: ~Copyable {
     let mailboxes = [Mailbox(), Mailbox()]
     first = try Rig(board: board, worker: 0, of: mailboxes, local: [1, 3], settings: settings)
     second = try Rig(board: board, worker: 1, of: mailboxes, local: [2, 4], settings: settings)
-    client = try first.connect(to: nil)
     self.board = board
+    client = try first.connect(to: nil)
   }
 
   /// One turn of the second worker, then one of the first.
@@ -33,8 +33,8 @@ private struct Two: ~Copyable {
   }
 
   /// Until nothing is under way any more.
-  mutating func settle(sourceLocation: SourceLocation = #_sourceLocation) {
-    for step in 0..<50 {
+  mutating func settle() {
+    for _ in 0..<50 {
       pass()
       if !first.engine.hasHops, !second.engine.hasHops, !first.engine.mailbox.hasMail,
         !second.engine.mailbox.hasMail
@@ -44,7 +44,6 @@ private struct Two: ~Copyable {
         first.setTime(first.engine.milliseconds + 1)
         second.setTime(second.engine.milliseconds + 1)
         _ = first.housekeep()
-        _ = step
       }
     }
   }
@@ -267,7 +266,9 @@ private func slots(of key: String) -> [SlotRange] {
     let crossed = two.ask("MULTI\nGET \(a)\nGET \(keys[3])\nEXEC")
     #expect(crossed.hasPrefix("+OK +QUEUED +QUEUED -CROSSSLOT Keys in request don't"))
     #expect(two.ask("EXEC") == "-ERR EXEC without MULTI")
-    #expect(two.ask("MULTI\nDBSIZE\nEXEC").hasSuffix("-EXECABORT Transaction discarded because of previous errors."))
+    #expect(
+      two.ask("MULTI\nDBSIZE\nEXEC").hasSuffix(
+        "-EXECABORT Transaction discarded because of previous errors."))
     #expect(two.ask("MULTI\nPING\nEXEC") == "+OK +QUEUED [+PONG]")
     #expect(two.ask("MULTI\nGET \(a)\nDISCARD\nGET \(a)") == "+OK +QUEUED +OK \"6\"")
   }
@@ -282,7 +283,9 @@ private func slots(of key: String) -> [SlotRange] {
     #expect(two.ask("WATCH \(key)\nMULTI\nSET \(key) 2") == "+OK +OK +QUEUED")
     #expect(two.ask("SET \(key) 7", from: other) == "+OK")
     #expect(two.ask("EXEC\nGET \(key)") == "nil \"7\"")
-    #expect(two.ask("WATCH \(key)\nUNWATCH\nSET \(key) 8\nMULTI\nGET \(key)\nEXEC") == "+OK +OK +OK +OK +QUEUED [\"8\"]")
+    #expect(
+      two.ask("WATCH \(key)\nUNWATCH\nSET \(key) 8\nMULTI\nGET \(key)\nEXEC")
+        == "+OK +OK +OK +OK +QUEUED [\"8\"]")
     #expect(two.ask("WATCH \(key)\nWATCH \(keys[3 - shard])").hasPrefix("+OK -CROSSSLOT"))
     two.first.engine.disconnect(two.client)
     two.settle()

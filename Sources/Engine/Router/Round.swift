@@ -74,7 +74,9 @@ final class Round {
   var watchShard: Int32 = -1
 
   /// Whether nothing is under way, and nothing waits.
-  var isDone: Bool { outstanding == 0 && bounced.isEmpty && putOff == nil && written == pieces.count }
+  var isDone: Bool {
+    outstanding == 0 && bounced.isEmpty && putOff == nil && written == pieces.count
+  }
 
   /// A new place; the number of it.
   func addPlace() -> Int {
