@@ -54,7 +54,7 @@ let package = Package(
       name: "RESPTests", dependencies: ["RESP"], exclude: ["Corpus"], swiftSettings: strict),
     .testTarget(name: "ShardingTests", dependencies: ["Sharding", "RESP"], swiftSettings: strict),
     .testTarget(
-      name: "SimulatorTests", dependencies: ["Sharding"], exclude: ["README.md"],
+      name: "SimulatorTests", dependencies: ["Sharding", "TestSupport"], exclude: ["README.md"],
       swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
@@ -62,20 +62,25 @@ let package = Package(
       name: "EngineTests",
       dependencies: ["Engine", "RESP", "Sharding", "Storage", "CJemalloc", "Transcript"],
       swiftSettings: strict),
+    // Random numbers and threads for tests.
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     // Conversations as text, which several targets' tests play.
     .target(
       name: "Transcript", dependencies: ["RESP"], path: "Tests/Transcript", swiftSettings: strict),
-    .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: strict),
+    .testTarget(
+      name: "ReactorTests", dependencies: ["Reactor", "CLinux", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "TernTests", dependencies: ["Tern", "Engine", "RESP", "CJemalloc", "Transcript"],
       swiftSettings: strict),
     .testTarget(
-      name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+      name: "ServerTests", dependencies: ["Server", "Engine", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TernCommandTests", dependencies: ["TernCommand", "RESP", "Sharding"],
       swiftSettings: strict),
     .testTarget(
-      name: "ConsistencyTests", dependencies: ["Tern", "RESP", "Sharding"], swiftSettings: strict),
+      name: "ConsistencyTests", dependencies: ["Tern", "RESP", "Sharding", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
   ]
 )

@@ -41,12 +41,9 @@ def count_replies(data):
         count, at = count + 1, end + 2
 
 
-def run(port, rate, seconds, seed):
-    """One run; the percentiles of latency and of the generator's own lateness, in ms."""
-    plan = schedule(rate, seconds, seed)
-    links, waiting, rest = [], [], []
-    poll = select.epoll()
-    by_descriptor = {}
+def open_links(port, poll):
+    """The connections of a load, known to `poll`, and the place of each by its descriptor."""
+    links, by_descriptor = [], {}
     for index in range(CONNECTIONS):
         link = socket.create_connection(("127.0.0.1", port))
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,8 +51,15 @@ def run(port, rate, seconds, seed):
         poll.register(link.fileno(), select.EPOLLIN)
         by_descriptor[link.fileno()] = index
         links.append(link)
-        waiting.append(collections.deque())
-        rest.append(b"")
+    return links, by_descriptor
+
+
+def run(port, rate, seconds, seed):
+    """One run; the percentiles of latency and of the generator's own lateness, in ms."""
+    plan = schedule(rate, seconds, seed)
+    poll = select.epoll()
+    links, by_descriptor = open_links(port, poll)
+    waiting, rest = [collections.deque() for _ in links], [b""] * len(links)
     latencies, lateness = [], []
     clock = time.perf_counter
     start, next_one, done = clock() + 0.05, 0, 0

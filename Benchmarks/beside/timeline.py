@@ -5,7 +5,7 @@ requests the same thread does what disturbs: one command at a given moment, or w
 of their own, in bytes that were made before."""
 import collections, gc, os, select, socket, time
 
-from .openloop import CONNECTIONS, count_replies, schedule
+from .openloop import CONNECTIONS, count_replies, open_links, schedule
 
 STEP = 0.1
 
@@ -40,18 +40,10 @@ def run(port, rate, seconds, seed, plan):
     """One run; (intended time, latency) of every request, and the generator's own lateness, in seconds."""
     requests = schedule(rate, seconds, seed)
     disturber = Disturber(port, plan)
-    links, waiting, rest, by_descriptor = [], [], [], {}
     poll = select.epoll()
     poll.register(disturber.socket.fileno(), select.EPOLLIN)
-    for index in range(CONNECTIONS):
-        link = socket.create_connection(("127.0.0.1", port))
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.setblocking(False)
-        poll.register(link.fileno(), select.EPOLLIN)
-        by_descriptor[link.fileno()] = index
-        links.append(link)
-        waiting.append(collections.deque())
-        rest.append(b"")
+    links, by_descriptor = open_links(port, poll)
+    waiting, rest = [collections.deque() for _ in links], [b""] * len(links)
     found, lateness = [], []
     clock = time.perf_counter
     gc.disable()

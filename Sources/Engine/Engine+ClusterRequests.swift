@@ -39,10 +39,7 @@ extension Engine {
 
   /// The changes that were asked for here since the last call, for the authority.
   public mutating func takeClusterRequests() -> [PendingClusterRequest] {
-    if clusterRequests.isEmpty { return [] }
-    var taken: [PendingClusterRequest] = []
-    swap(&taken, &clusterRequests)
-    return taken
+    clusterRequests.takeAll()
   }
 
   /// The authority has answered a client: so is the client, and what it sent meanwhile is run.
@@ -68,7 +65,7 @@ extension Engine {
     switch pending.outcome {
     case .done: reply.ok()
     case .epoch(let epoch): reply.append(text: "+BUMPED \(epoch.number)\r\n")
-    case .reply(let tree): reply.append(tree)
+    case .reply(let tree): write(tree)
     case .refused(let reason): fail(text: reason)
     }
     endAnswer(to: index)
@@ -77,12 +74,8 @@ extension Engine {
 
   /// Answers what the authority and other servers have answered while requests were run. Called once a turn.
   mutating func finishAnswers() {
-    if !clusterAnswersWhileBusy.isEmpty {
-      var waiting: [PendingClusterRequest] = []
-      swap(&waiting, &clusterAnswersWhileBusy)
-      for pending in waiting { complete(pending) }
-    }
-    if !migrationAnswers.isEmpty { finishMigrations() }
+    for pending in clusterAnswersWhileBusy.takeAll() { complete(pending) }
+    finishMigrations()
   }
 
   /// One of the changes that an EXEC has asked for is in force; with the last of them its reply may leave.

@@ -22,18 +22,12 @@ extension Engine {
 
   /// The control requests that began here since the last call, for the sequencer.
   public mutating func takeControlRequests() -> [PendingControl] {
-    if controlRequests.isEmpty { return [] }
-    var taken: [PendingControl] = []
-    swap(&taken, &controlRequests)
-    return taken
+    controlRequests.takeAll()
   }
 
   /// The numbers of the changes applied since the last call, to be acknowledged, and what the server itself must carry out of them.
   public mutating func takeAppliedControls() -> [(number: UInt64, request: ControlRequest)] {
-    if appliedControls.isEmpty { return [] }
-    var taken: [(number: UInt64, request: ControlRequest)] = []
-    swap(&taken, &appliedControls)
-    return taken
+    appliedControls.takeAll()
   }
 
   /// The settings in force on this worker.
@@ -122,9 +116,6 @@ extension Engine {
   public mutating func finishCompleted() {
     finishAnswers()
     workHops()
-    if completedWhileBusy.isEmpty { return }
-    var waiting: [PendingControl] = []
-    swap(&waiting, &completedWhileBusy)
-    for pending in waiting { complete(pending) }
+    for pending in completedWhileBusy.takeAll() { complete(pending) }
   }
 }

@@ -107,7 +107,7 @@ extension Engine {
   public mutating func handOver(_ order: HandOver) -> HandOver.Outcome {
     precondition(current < 0, "slots leave between commands")
     for range in order.slots {
-      for slot in range.first.index...range.last.index {
+      for slot in range.indices {
         if keyspace.owner(of: slot) != order.source { return .notOwned }
         let hashSlot = HashSlot(UInt16(slot))
         if !order.mustBeEmpty, isOpen(hashSlot, of: order.source) { return .open(hashSlot) }
@@ -115,15 +115,12 @@ extension Engine {
     }
     if order.mustBeEmpty { return handOverEmpty(order) }
     if watches.count > 0 {
-      var leaves = [Bool](repeating: false, count: HashSlot.count)
-      for range in order.slots {
-        for slot in range.first.index...range.last.index { leaves[slot] = true }
-      }
-      slotsLeft(order.source) { leaves[$0] }
+      let leaving = SlotSet(order.slots)
+      slotsLeft(order.source) { leaving.contains(HashSlot(UInt16($0))) }
     }
     let leftAt = clock.nanoseconds()
     for range in order.slots {
-      for slot in range.first.index...range.last.index {
+      for slot in range.indices {
         let isTaken = keyspace.take(slot, into: order.batch)
         precondition(isTaken, "an owned slot has a table")
       }
@@ -131,8 +128,7 @@ extension Engine {
     let tables = HandedOver(
       flip: order.flip, shard: order.target, batch: order.batch, leftAt: leftAt)
     if order.mailbox === mailbox { adopt(tables) } else { order.mailbox.push(tables) }
-    board.publish(order.map)
-    refreshMap()
+    publish(order.map)
     return .done
   }
 
@@ -144,8 +140,7 @@ extension Engine {
     } else {
       order.mailbox.pushOpen(order.slots, order.targetID)
     }
-    board.publish(order.map)
-    refreshMap()
+    publish(order.map)
     return .done
   }
 
@@ -169,10 +164,7 @@ extension Engine {
   /// What was adopted since the last call.
   public mutating func takeAdoptions() -> [Adoption] {
     if mailbox.hasMail { drainMailbox() }
-    if adoptions.isEmpty { return [] }
-    var taken: [Adoption] = []
-    swap(&taken, &adoptions)
-    return taken
+    return adoptions.takeAll()
   }
 
   // MARK: slots without a history
@@ -180,17 +172,21 @@ extension Engine {
   /// Slots that nobody owns are a shard's, with what it has imported of them, and the map that says so is published.
   public mutating func own(_ slots: [SlotRange], by shard: ShardID, _ map: ClusterMap) {
     adoptOpen(slots, by: shard)
-    board.publish(map)
-    refreshMap()
+    publish(map)
   }
 
   /// Slots of a shard are nobody's, and the map that says so is published. False, and nothing has happened, if there are keys in them.
   public mutating func disown(_ slots: [SlotRange], of shard: Int32, _ map: ClusterMap) -> Bool {
     precondition(current < 0, "slots leave between commands")
     if letGo(slots, of: shard) != nil { return false }
+    publish(map)
+    return true
+  }
+
+  /// Everybody points by this map from now on.
+  private mutating func publish(_ map: ClusterMap) {
     board.publish(map)
     refreshMap()
-    return true
   }
 
   /// Has the newest map at hand, for whoever answers about topology. One load where nothing has changed.

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
 // What all commands on keys share: finding a live entry, expiry, the access clock.
@@ -61,6 +62,22 @@ extension Engine {
   /// The world's refusal as an answer: the one place where no memory becomes a reply.
   mutating func outOfMemory() -> Effect {
     failing("OOM command not allowed when used memory > 'maxmemory'.")
+  }
+
+  /// Lends the live entries that are shown at a shard's port, or at the router's, to `body`, by slot and in hash order; nothing is
+  /// removed. O(keys of the shard).
+  func forEachLiveEntry(ofShard shard: Int32, _ body: (EntryRef) -> Void) {
+    var found: [EntryRef] = []
+    for slot in 0..<HashSlot.count where isShown(slot, to: shard) && keyspace.keyCount(of: slot) > 0 {
+      var prefix: UInt64? = 0
+      while let from = prefix {
+        prefix = keyspace.scan(slot, from: from, into: &found)
+        for entry in found {
+          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
+          body(entry)
+        }
+      }
+    }
   }
 
   /// A number of bytes that a hash's batch of keys is looked up in: stages of up to 16 keys are prefetched before they are read.

@@ -21,10 +21,7 @@ extension Engine {
 
   /// The lines for the log since the last call.
   public mutating func takeLogLines() -> [String] {
-    if logLines.isEmpty { return [] }
-    var taken: [String] = []
-    swap(&taken, &logLines)
-    return taken
+    logLines.takeAll()
   }
 
   /// Whether replies wait or are being sent.

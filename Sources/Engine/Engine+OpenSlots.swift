@@ -67,7 +67,7 @@ struct OpenSlot {
 extension Engine {
   /// What is open of a slot at a shard of this worker.
   func openSlot(_ slot: Int, of shard: Int32) -> OpenSlot? {
-    if openSlots.isEmpty || !openSlotSet.contains(slot) { return nil }
+    if openSlots.isEmpty || !openSlotSet.contains(HashSlot(UInt16(slot))) { return nil }
     let open = openSlots.first { $0.shard == shard && $0.slot == slot }
     // Ownership is by table: what was being imported of a slot that has come whole since is of no account.
     if let open, open.table != slot, keyspace.owner(of: slot) == shard { return nil }
@@ -89,7 +89,8 @@ extension Engine {
 
   /// The way of a command is as short as it can be where nothing is open and nothing held.
   mutating func setOpenSlotBits() {
-    openSlotSet = SlotSet(openSlots.map(\.slot))
+    openSlotSet = SlotSet()
+    for open in openSlots { openSlotSet.insert(HashSlot(UInt16(open.slot))) }
     openSlotBits = openSlots.isEmpty && heldKeys.isEmpty ? 0 : .min
   }
 
@@ -224,7 +225,7 @@ extension Engine {
   /// The same for several slots at once, all or none. The first one that has keys left; nil if all were let go.
   public mutating func letGo(_ slots: [SlotRange], of shard: Int32) -> HashSlot? {
     for range in slots {
-      for slot in range.first.index...range.last.index
+      for slot in range.indices
       where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0
         && (slot != settingAside || freeOpenTable == nil)
       {
@@ -232,7 +233,7 @@ extension Engine {
       }
     }
     for range in slots {
-      for slot in range.first.index...range.last.index {
+      for slot in range.indices {
         _ = letGo(slot: HashSlot(UInt16(slot)), of: shard)
       }
     }
@@ -260,26 +261,9 @@ extension Engine {
   mutating func adoptOpen(_ slots: [SlotRange], by shard: ShardID) {
     guard let local = localIndex(of: shard) else { return }
     for range in slots {
-      for slot in range.first.index...range.last.index {
+      for slot in range.indices {
         adoptOpen(slot: HashSlot(UInt16(slot)), by: local)
       }
     }
-  }
-}
-
-/// A set of hash slots, a bit each; without any it owns no memory.
-struct SlotSet {
-  private var words: [UInt64] = []
-
-  /// Those slots.
-  init(_ slots: [Int] = []) {
-    if slots.isEmpty { return }
-    words = Array(repeating: 0, count: HashSlot.count / 64)
-    for slot in slots { words[slot >> 6] |= 1 << UInt64(slot & 63) }
-  }
-
-  /// Whether a slot is in it.
-  func contains(_ slot: Int) -> Bool {
-    !words.isEmpty && words[slot >> 6] >> UInt64(slot & 63) & 1 == 1
   }
 }

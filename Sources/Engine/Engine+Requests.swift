@@ -113,31 +113,41 @@ extension Engine {
     _ batch: borrowing RequestBatch, _ bytes: RawSpan, _ foresight: Foresight
   ) -> Int {
     let count = batch.count
+    if count == 1 {
+      // Nothing to plan ahead: what there is to prefetch was foreseen.
+      execute(0, of: batch, bytes, plan(batch.arguments(of: 0, in: bytes), foresight))
+      return 1
+    }
     var plans = InlineArray<16, Plan>(repeating: Plan())
     for i in 0..<count {
       plans[i] = plan(batch.arguments(of: i, in: bytes), i == 0 ? foresight : .none)
-      if count > 1, plans[i].slot >= 0 { keyspace.prefetchTable(Int(plans[i].slot)) }
+      if plans[i].slot >= 0 { keyspace.prefetchTable(Int(plans[i].slot)) }
     }
-    if count > 1 {
-      for i in 0..<count where plans[i].slot >= 0 {
-        keyspace.prefetchDirectory(Int(plans[i].slot), plans[i].hash)
-      }
-      for i in 0..<count where plans[i].slot >= 0 {
-        keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
-      }
-      for i in 0..<count where plans[i].slot >= 0 {
-        keyspace.prefetchEntry(Int(plans[i].slot), plans[i].hash)
-      }
+    for i in 0..<count where plans[i].slot >= 0 {
+      keyspace.prefetchDirectory(Int(plans[i].slot), plans[i].hash)
+    }
+    for i in 0..<count where plans[i].slot >= 0 {
+      keyspace.prefetchBucket(Int(plans[i].slot), plans[i].hash)
+    }
+    for i in 0..<count where plans[i].slot >= 0 {
+      keyspace.prefetchEntry(Int(plans[i].slot), plans[i].hash)
     }
     for i in 0..<count {
-      let plan = plans[i]
-      let call = Call(
-        batch.arguments(of: i, in: bytes), id: plan.id, slot: Int(plan.slot), hash: plan.hash)
-      execute(call, plan.problem, byteCount: batch.request(i).byteCount)
-      if !large.isEmpty { large = [] }
+      execute(i, of: batch, bytes, plans[i])
       if !sessions[current].mode.isDisjoint(with: .stopped) { return i + 1 }
     }
     return count
+  }
+
+  /// Runs one request of a batch.
+  @inline(__always)
+  private mutating func execute(
+    _ i: Int, of batch: borrowing RequestBatch, _ bytes: RawSpan, _ plan: Plan
+  ) {
+    let call = Call(
+      batch.arguments(of: i, in: bytes), id: plan.id, slot: Int(plan.slot), hash: plan.hash)
+    execute(call, plan.problem, byteCount: batch.request(i).byteCount)
+    if !large.isEmpty { large = [] }
   }
 
   /// Which command it is, and where its first key is. Reads nothing but the request.

@@ -74,8 +74,6 @@ extension Engine {
   /// Whether the queue may be run here and now; if not, EXEC has been answered, and the transaction has ended.
   private mutating func admitsExec(_ call: Call) -> Bool {
     guard let transaction = sessions[current].transaction else { return true }
-    // Nothing will be run wherever the slot is: a redirect while queueing gives EXECABORT, though what was queued before it has left too.
-    if transaction.isAborted { return true }
     var queue = CommandQueue()
     swap(&queue, &transaction.queue)
     let verdict = decide(queue)
@@ -83,6 +81,8 @@ extension Engine {
     let slot = queue.slot
     let needsMemory = queue.isDeniedWithoutMemory
     swap(&queue, &transaction.queue)
+    // Nothing will be run wherever the slot is: a redirect while queueing gives EXECABORT, though what was queued before it has left too.
+    if transaction.isAborted, verdict != nil { return true }
     if let verdict, verdict != .serve {
       discard(current)
       answer(verdict, slot)

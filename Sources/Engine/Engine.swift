@@ -261,6 +261,9 @@ public struct Engine: ~Copyable {
     turnNanoseconds = lastNanoseconds
   }
 
+  /// Something else than a command was done: its time is not the next command's.
+  public mutating func leaveOutTime() { lastNanoseconds = clock.nanoseconds() }
+
   /// Unix microseconds at the last look at the clock.
   var microseconds: Int64 {
     turnMicroseconds + Int64(truncatingIfNeeded: (lastNanoseconds &- turnNanoseconds) / 1000)

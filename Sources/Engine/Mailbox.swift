@@ -36,7 +36,12 @@ public final class Mailbox: Sendable {
 
   private let waiting = Mutex<[MailboxMessage]>([])
   private let isFilled = Atomic<Bool>(false)
-  private let bell = Mutex<(@Sendable () -> Void)?>(nil)
+  private let bell = Mutex<Bell?>(nil)
+
+  /// What is rung for the worker that reads here. A type of its own: a bare closure in a generic box is wrapped once more by every access.
+  private struct Bell: Sendable {
+    let ring: @Sendable () -> Void
+  }
 
   /// An empty mailbox.
   public init() {}
@@ -50,7 +55,10 @@ public final class Mailbox: Sendable {
   }
 
   /// How the worker that reads here is woken.
-  public func hang(_ bell: @escaping @Sendable () -> Void) { self.bell.withLock { $0 = bell } }
+  public func hang(_ bell: @escaping @Sendable () -> Void) {
+    let bell = Bell(ring: bell)
+    self.bell.withLock { $0 = bell }
+  }
 
   /// Leaves tables, and wakes the worker that adopts them. There is always room: only one flip at a time is under way in a process.
   func push(_ tables: HandedOver) { pushAlways(.adopt(tables)) }
@@ -67,7 +75,7 @@ public final class Mailbox: Sendable {
   /// Leaves requests of router clients, and wakes the worker that runs them. False if the mailbox is full.
   func send(_ batch: HopBatch) -> Bool {
     if !send(.hops(batch)) { return false }
-    bell.withLock { $0 }?()
+    bell.withLock { $0 }?.ring()
     return true
   }
 
@@ -79,7 +87,7 @@ public final class Mailbox: Sendable {
       messages.append(message)
       isFilled.store(true, ordering: .releasing)
     }
-    bell.withLock { $0 }?()
+    bell.withLock { $0 }?.ring()
   }
 
   /// Leaves a message. False if the mailbox is full: the message was not taken.
@@ -99,10 +107,8 @@ public final class Mailbox: Sendable {
   public func takeAll() -> [MailboxMessage] {
     guard hasMail else { return [] }
     return waiting.withLock { messages in
-      var taken: [MailboxMessage] = []
-      swap(&taken, &messages)
       isFilled.store(false, ordering: .releasing)
-      return taken
+      return messages.takeAll()
     }
   }
 }

@@ -28,21 +28,21 @@ public enum ReplyTree: Sendable, Equatable {
   case map([Field])
 }
 
-extension Replies {
-  /// Writes a tree. O(tree).
-  mutating func append(_ tree: ReplyTree) {
+extension Engine {
+  /// Answers with a tree. O(tree).
+  mutating func write(_ tree: ReplyTree) {
     switch tree {
-    case .ok: ok()
-    case .integer(let number): integer(Int64(number))
-    case .text(let text): bulk(text: text)
+    case .ok: reply.ok()
+    case .integer(let number): reply.integer(Int64(number))
+    case .text(let text): reply.bulk(text: text)
     case .list(let items):
-      arrayHeader(items.count)
-      for item in items { append(item) }
+      reply.arrayHeader(items.count)
+      for item in items { write(item) }
     case .map(let fields):
-      mapHeader(fields.count, version)
+      reply.mapHeader(fields.count, reply.version)
       for field in fields {
-        bulk(text: field.name)
-        append(field.value)
+        reply.bulk(text: field.name)
+        write(field.value)
       }
     }
   }

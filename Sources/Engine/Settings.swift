@@ -1,3 +1,5 @@
+public import Sharding
+
 /// The configuration that every worker of a process shares (DESIGN §9): a value, replaced as a whole by a control request.
 ///
 /// Names, defaults and limits are those of redis.conf where Redis has the setting.
@@ -38,6 +40,13 @@ public struct Settings: Sendable, Equatable {
   public var announceIP = ""
   /// The base of the ports in the map; 0 = `port`.
   public var announcePort = 0
+  /// The name in the map, of all shards; empty = none.
+  public var announceHostname = ""
+  /// What of all that clients are told to connect to.
+  public var endpointType = EndpointType.ip
+  /// What is made equal although nobody asks, and how many milliseconds apart loads are looked at.
+  public var autoRebalance = AutoRebalance.Mode.off
+  public var autoRebalanceInterval = Int(AutoRebalance.interval / 1000)
   /// Seconds for which the port of a shard that was removed answers MOVED.
   public var clusterDrainTimeout = 60
   /// What an incremental migration may move in a second; 0 = as much as can be.

@@ -149,7 +149,8 @@ public final class ClusterServer: Sendable {
     let control = ControlPlane(
       ControlPlane.Parts(
         topology: topology, events: store.events(log: log), settings: settings, store: store,
-        base: plan.base, workers: workers, mailboxes: mailboxes, board: board, inbox: inbox,
+        base: plan.base, ports: plan.ports, workers: workers, mailboxes: mailboxes, board: board,
+        inbox: inbox,
         process: process, directory: directory))
     Task { await control.run() }
     return ClusterServer(

@@ -24,10 +24,10 @@ extension ControlPlane {
       return await byHand { .assign($0, slots: slots, to: shard) }
     case .unassign(let slots):
       let owners = rebalancer.topology.owners
-      let owned = slots.flatMap { range in
-        (range.first.index...range.last.index).map { HashSlot(UInt16($0)) }
-      }.filter { owners[$0] != nil }.map { SlotRange($0, $0) }
-      return owned.isEmpty ? .done : await byHand { .assign($0, slots: owned, to: nil) }
+      var owned = SlotSet()
+      for slot in slots.slots where owners[slot] != nil { owned.insert(slot) }
+      let ranges = owned.ranges
+      return ranges.isEmpty ? .done : await byHand { .assign($0, slots: ranges, to: nil) }
     case .bumpEpoch(let shard):
       if rebalancer.wantsEpoch(shard) {
         let outcome = await byHand { .bumpEpoch($0, shard) }
@@ -63,7 +63,7 @@ extension ControlPlane {
   }
 
   /// A change that is made by hand: answered when it is in force.
-  private func byHand(_ input: (JobID) -> Rebalancer.Input) async -> ClusterOutcome {
+  func byHand(_ input: (JobID) -> Rebalancer.Input) async -> ClusterOutcome {
     let job = Self.newJob()
     ends[job] = .some(nil)
     defer { ends[job] = nil }
@@ -157,7 +157,7 @@ extension ControlPlane {
   private static let loadWindow = Duration.seconds(1)
 
   /// What every slot has cost so far, in nanoseconds of processor time.
-  private func loads() async -> [UInt64] {
+  func loads() async -> [UInt64] {
     var sum = [UInt64](repeating: 0, count: HashSlot.count)
     for worker in workers {
       guard let loads = await worker.run({ $0.slotLoads() }) else { continue }
@@ -199,6 +199,7 @@ extension ControlPlane {
       .init("slots", .integer(plan.slotCount)), .init("moves", .list(moves)),
       .init("hot-slots", .list(plan.hotSlots.map { .integer($0.index) })),
     ]
+    if !plan.message.isEmpty { fields.append(.init("message", .text(plan.message))) }
     if let spread = plan.loadSpread {
       fields.append(.init("load-spread-before-percent", .text(Self.text(100 * spread.before))))
       fields.append(.init("load-spread-after-percent", .text(Self.text(100 * spread.after))))
@@ -210,22 +211,18 @@ extension ControlPlane {
   private func status() async -> ReplyTree {
     let status = rebalancer.status(now: now)
     let job = status.job
-    var shards: [ReplyTree] = []
-    for shard in status.shards {
-      let home = home(of: shard.shard.id)
-      let isCreating = shard.state == .creating
-      let held =
-        isCreating ? nil : await workers[home.worker].run { $0.holdings(ofShard: home.local) }
-      shards.append(
-        .map([
-          .init("shard", .integer(Int(shard.shard.id.number))),
-          .init("id", .text(shard.shard.nodeID.description)),
-          .init("address", .text("\(shard.shard.address.host):\(shard.shard.address.port)")),
-          .init("status", .text(shard.state.rawValue)), .init("slots", .integer(shard.slotCount)),
-          .init("keys", .integer(held?.keyCount ?? 0)),
-          .init("memory-bytes", .integer(held?.byteCount ?? 0)),
-          .init("ops-per-second", .integer(Int(held?.commandsPerSecond ?? 0))),
-        ]))
+    let holdings = await holdings(of: status.shards)
+    let shards = status.shards.map { shard in
+      let held = holdings[shard.shard.id]
+      return ReplyTree.map([
+        .init("shard", .integer(Int(shard.shard.id.number))),
+        .init("id", .text(shard.shard.nodeID.description)),
+        .init("address", .text("\(shard.shard.address.host):\(shard.shard.address.port)")),
+        .init("status", .text(shard.state.rawValue)), .init("slots", .integer(shard.slotCount)),
+        .init("keys", .integer(held?.keyCount ?? 0)),
+        .init("memory-bytes", .integer(held?.byteCount ?? 0)),
+        .init("ops-per-second", .integer(Int(held?.commandsPerSecond ?? 0))),
+      ])
     }
     let state =
       job.map { status.isPaused && !$0.state.isEnded ? "paused" : $0.state.word } ?? "idle"
@@ -243,8 +240,25 @@ extension ControlPlane {
       .init("duration-usec", .integer(Int(job?.duration(now: now) ?? 0))),
       .init("longest-pause-usec", .integer(Int(job?.longestPause ?? 0) / 1000)),
       .init("speed", .integer(status.speed)), .init("message", .text(job?.message ?? "")),
+      .init("auto-rebalance", .text(settings.autoRebalance.rawValue)),
+      .init("auto-rebalance-state", .text(whyNot.description)),
       .init("shards", .list(shards)),
     ])
+  }
+
+  /// What shards hold; those that are being opened hold nothing yet. One job for each worker, however many shards it has.
+  private func holdings(of shards: [ShardStatus]) async -> [ShardID: Holdings] {
+    var all: [ShardID: Holdings] = [:]
+    for worker in workers.indices {
+      let ids = shards.filter { $0.state != .creating }.map(\.shard.id)
+        .filter { home(of: $0).worker == worker }
+      let locals = ids.map { home(of: $0).local }
+      let held = await workers[worker].run { engine in
+        locals.map { engine.holdings(ofShard: $0) }
+      }
+      for (id, holdings) in zip(ids, held ?? []) { all[id] = holdings }
+    }
+    return all
   }
 
   /// GETSLOTMIGRATIONS: one entry a job at its source, another at its target; of all shards for those who ask about all.
@@ -295,9 +309,7 @@ extension ControlPlane {
 
   /// `0-99 200 300-301`
   private static func text(_ slots: [SlotRange]) -> String {
-    slots.map {
-      $0.first == $0.last ? "\($0.first.number)" : "\($0.first.number)-\($0.last.number)"
-    }.joined(separator: " ")
+    slots.map(\.description).joined(separator: " ")
   }
 
   /// With one decimal.

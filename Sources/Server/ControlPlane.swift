@@ -23,6 +23,7 @@ actor ControlPlane {
     let settings: Settings
     let store: TopologyStore
     let base: Int
+    let ports: [Int: Int]
     let workers: [Worker]
     let mailboxes: [Mailbox]
     let board: MapBoard
@@ -36,9 +37,18 @@ actor ControlPlane {
   let board: MapBoard
   let inbox: ControlPlaneInbox
   let process: ProcessState
-  let settings: Settings
+  /// The settings, as far as those of `settingNames` have changed.
+  private(set) var settings: Settings
+  /// Decides whether to rebalance unasked.
+  var auto = AutoRebalance()
+  /// The sample that is wanted next, by number.
+  var nextSample: UInt64 = 0
+  /// Why nothing was rebalanced unasked the last time.
+  var whyNot = AutoRebalance.Reason.off
   /// The port of the configuration endpoint; shard i listens i above it.
   private let base: Int
+  /// The ports of the shards that were there at the start, by number, which the kernel may have chosen.
+  private let ports: [Int: Int]
   private let store: TopologyStore
   private let directory: ShardDirectory
   var rebalancer: Rebalancer
@@ -48,6 +58,12 @@ actor ControlPlane {
   var reshaping: Set<JobID> = [] {
     didSet { board.isReshaping = !reshaping.isEmpty }
   }
+  /// The settings that it must be told of when they change.
+  static let settingNames: Set<String> = [
+    "auto-rebalance", "auto-rebalance-interval-ms", "cluster-announce-hostname",
+    "cluster-announce-ip", "cluster-announce-port", "cluster-preferred-endpoint-type",
+  ]
+
   /// Flips whose slots were moved along a cursor, and are empty at the source.
   var emptied: Set<UInt64> = []
   /// Jobs whose end somebody wants to know, and how those of them have ended that have.
@@ -74,6 +90,7 @@ actor ControlPlane {
     process = parts.process
     settings = parts.settings
     base = parts.base
+    ports = parts.ports
     store = parts.store
     directory = parts.directory
     rebalancer = Rebalancer(
@@ -86,12 +103,22 @@ actor ControlPlane {
 
   /// Takes messages until the end.
   func run() async {
+    awaitSample()
     for await message in inbox.messages {
       switch message {
       case .end: hasEnded = true
       case .happened(let input, let asked):
         let verdict = hasEnded ? .rejected("the cluster ends") : await take(input)
         asked?.resume(returning: verdict)
+      case .configured(let settings, let done):
+        let before = self.settings
+        self.settings = settings
+        // As a request of a client, whose answer it is.
+        Task {
+          await configured(before)
+          done()
+        }
+      case .sample(let number): if number == nextSample, !hasEnded { await sample() }
       // It may take as long as a job: others go on meanwhile.
       case .request(let pending, let worker): Task { await serve(pending, from: worker) }
       }
@@ -102,7 +129,7 @@ actor ControlPlane {
   }
 
   /// Tells the state machine something, and does what it says. What it says at once to what was asked for.
-  private func take(_ input: Rebalancer.Input) async -> Verdict {
+  func take(_ input: Rebalancer.Input) async -> Verdict {
     var verdict = Verdict.accepted
     for action in rebalancer.handle(input, now: now) {
       if case .rejected(let reason) = action { verdict = .rejected(reason) }
@@ -116,9 +143,7 @@ actor ControlPlane {
     case .accepted, .rejected: break
     case .openShard(let shard, takesOver: let former):
       await open(shard, takingOver: former != nil)
-    case .retireShard(let id):
-      directory.remove(Int(id.number))
-      process.log.notice("a shard was removed", ["shard": "\(id.number)"])
+    case .retireShard(let id): directory.remove(Int(id.number))
     case .closeShard(let id): await close(id)
     case .prepare(let flip): await prepare(flip)
     // Slices go on while others ask how far it is.
@@ -172,6 +197,13 @@ actor ControlPlane {
     return Rebalancer.NewShards(nodeIDs: names) { number in
       try? TopologyStore.address(of: Int(number), port: base + Int(number), settings)
     }
+  }
+
+  /// Where a shard that is there is reached, by the settings; nil if they give it no address.
+  func address(_ shard: ClusterShard) -> EndpointAddress? {
+    let number = Int(shard.id.number)
+    let port = ports[number] ?? base + number
+    return try? TopologyStore.address(of: number, port: port, settings)
   }
 
   /// A new job's name.

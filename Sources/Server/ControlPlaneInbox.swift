@@ -9,6 +9,10 @@ final class ControlPlaneInbox: Sendable {
     case request(PendingClusterRequest, worker: Int)
     /// Something has happened, or is asked for, that its state machine must know; who asks hears what it says at once.
     case happened(Rebalancer.Input, asked: CheckedContinuation<ControlPlane.Verdict, Never>?)
+    /// Settings that concern it were changed; `done` is called when they are in force.
+    case configured(Settings, done: @Sendable () -> Void)
+    /// Loads are to be looked at; those who were asked for by an older number are not wanted any more.
+    case sample(number: UInt64)
     /// The cluster ends.
     case end
   }
@@ -28,6 +32,14 @@ final class ControlPlaneInbox: Sendable {
 
   /// Something has happened.
   func post(_ input: Rebalancer.Input) { continuation.yield(.happened(input, asked: nil)) }
+
+  /// Settings were changed: `done` is called in any case.
+  func post(_ settings: Settings, done: @escaping @Sendable () -> Void) {
+    if case .terminated = continuation.yield(.configured(settings, done: done)) { done() }
+  }
+
+  /// Loads are to be looked at.
+  func post(sample number: UInt64) { continuation.yield(.sample(number: number)) }
 
   /// Something is asked for: what is said to it at once.
   func ask(_ input: Rebalancer.Input) async -> ControlPlane.Verdict {

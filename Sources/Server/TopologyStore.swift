@@ -34,6 +34,7 @@ struct TopologyStore {
   func save(
     _ topology: inout Topology, ports: [Int: Int], _ settings: Settings
   ) throws(StartFailure) {
+    topology.endpoints = settings.endpointType
     for index in topology.shards.indices {
       let number = Int(topology.shards[index].id.number)
       topology.shards[index].address = try Self.address(
@@ -103,7 +104,9 @@ struct TopologyStore {
     }
     let announced = settings.announcePort > 0 ? settings.announcePort + number : ownPort
     guard let port = UInt16(exactly: announced),
-      let address = EndpointAddress(host: host, port: port)
+      let address = EndpointAddress(
+        host: host, port: port,
+        hostname: settings.announceHostname.isEmpty ? nil : settings.announceHostname)
     else { throw StartFailure("no valid address for shard \(number): \(host):\(announced)") }
     return address
   }

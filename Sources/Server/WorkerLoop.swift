@@ -178,6 +178,7 @@ struct WorkerLoop: ~Copyable {
       if engine.mailbox.hasMail {
         engine.drainMailbox()
         engine.workHops()
+        engine.leaveOutTime()
       }
     }
   }
@@ -197,7 +198,9 @@ struct WorkerLoop: ~Copyable {
     switch event.kind {
     case .received: Self.receive(event, client, place, reactor, &engine)
     case .sent: engine.sent(event.byteCount, of: client)
-    case .accepted: accept(event)
+    case .accepted:
+      accept(event)
+      engine.leaveOutTime()
     case .filled:
       if engine.filled(event.byteCount, of: client) {
         reactor.endDirect(event.connection)
@@ -327,7 +330,15 @@ struct WorkerLoop: ~Copyable {
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
         for change in changes where change.name == "tcp-keepalive" { setKeepalives() }
-        if index == 0 { process.configured(changes, engine.currentSettings) }
+        if index == 0 {
+          process.configured(changes, engine.currentSettings)
+          if changes.contains(where: { ControlPlane.settingNames.contains($0.name) }) {
+            // The client is answered when the new map is out.
+            let number = applied.number
+            control.post(engine.currentSettings) { [sequencer] in sequencer.acknowledge(number) }
+            continue
+          }
+        }
       }
       if case .shutdown = applied.request { process.requestShutdown() }
       if case .rewriteConfiguration = applied.request, index == 0 {

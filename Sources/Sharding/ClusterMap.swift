@@ -30,6 +30,8 @@ public final class ClusterMap: Sendable {
   public let shards: [ClusterShard]
   /// The owner of each slot, as an index into `shards`.
   public let owners: SlotOwners
+  /// What clients are told to connect to.
+  public let endpoints: EndpointType
   /// How many slots have an owner.
   public let assignedSlotCount: Int
 
@@ -39,7 +41,9 @@ public final class ClusterMap: Sendable {
 
   /// The map of these shards and owners. Shards come by strictly ascending number, their node ids
   /// differ, no epoch is later than the map's, and every owner is the index of a shard.
-  public init(epoch: ConfigEpoch, shards: [ClusterShard], owners: SlotOwners) {
+  public init(
+    epoch: ConfigEpoch, shards: [ClusterShard], owners: SlotOwners, endpoints: EndpointType = .ip
+  ) {
     precondition(!shards.isEmpty && shards.count <= ClusterMap.maxShardCount)
     precondition(
       zip(shards, shards.dropFirst()).allSatisfy { $0.id.number < $1.id.number },
@@ -50,12 +54,14 @@ public final class ClusterMap: Sendable {
     self.epoch = epoch
     self.shards = shards
     self.owners = owners
+    self.endpoints = endpoints
     let ranges = owners.ranges
     precondition(ranges.allSatisfy { $0.owner < shards.count }, "an owner is not in the map")
     self.ranges = ranges
     assignedSlotCount = ranges.reduce(0) { $0 + $1.range.count }
     renderings = MapRenderings(
-      epoch: epoch, shards: shards, ranges: ranges, assignedSlotCount: assignedSlotCount)
+      epoch: epoch, shards: shards, ranges: ranges, assignedSlotCount: assignedSlotCount,
+      endpoints: endpoints)
   }
 
   /// The map in which every slot has an owner and shares differ by at most one
@@ -72,7 +78,8 @@ public final class ClusterMap: Sendable {
     var owners = owners
     shards[index].epoch = epoch.next
     for range in slots { owners.assign(range, to: index) }
-    return ClusterMap(epoch: epoch.next, shards: shards, owners: owners)
+    return ClusterMap(
+      epoch: epoch.next, shards: shards, owners: owners, endpoints: endpoints)
   }
 
   /// Where in `shards` this very shard (number and generation) is; nil if it has left or not yet
@@ -101,14 +108,14 @@ public final class ClusterMap: Sendable {
 // MARK: Replies
 
 extension ClusterMap {
-  /// The whole reply `-MOVED slot host:port`, naming the slot's owner; for a slot without one the
+  /// The whole reply `-MOVED slot endpoint:port`, naming the slot's owner; for a slot without one the
   /// whole reply `-CLUSTERDOWN …`. One allocation.
   public func redirect(for slot: HashSlot) -> [UInt8] {
     guard let owner = owners[slot] else { return ErrorReply.clusterDown }
     return redirect("-MOVED ", slot, toShardAt: owner)
   }
 
-  /// The whole reply `-ASK slot host:port`, naming `target`; if that has left the map, so that the
+  /// The whole reply `-ASK slot endpoint:port`, naming `target`; if that has left the map, so that the
   /// migration is about to be called off, the whole reply `-TRYAGAIN …`.
   public func ask(_ slot: HashSlot, of target: ShardID) -> [UInt8] {
     guard let index = index(of: target) else { return ErrorReply.tryAgain }

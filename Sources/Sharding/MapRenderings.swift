@@ -12,7 +12,7 @@ struct MapRenderings: Sendable {
 
   /// The ranges of each shard, by its index, ascending.
   let rangesByShard: [[SlotRange]]
-  /// ` host:port\r\n` for each shard: the end of `MOVED` and `ASK`.
+  /// ` endpoint:port\r\n` for each shard: the end of `MOVED` and `ASK`.
   let redirectEnds: [[UInt8]]
   /// `CLUSTER SLOTS` in RESP2 and in RESP3.
   let slots2, slots3: [UInt8]
@@ -30,20 +30,21 @@ struct MapRenderings: Sendable {
   /// Renders the map of these shards and ranges.
   init(
     epoch: ConfigEpoch, shards: [ClusterShard], ranges: [(range: SlotRange, owner: Int)],
-    assignedSlotCount: Int
+    assignedSlotCount: Int, endpoints: EndpointType
   ) {
     var rangesByShard: [[SlotRange]] = Array(repeating: [], count: shards.count)
     for (range, owner) in ranges { rangesByShard[owner].append(range) }
     self.rangesByShard = rangesByShard
     redirectEnds = shards.map { shard in
       var end: [UInt8] = []
-      end.append(" \(shard.address.host):")
+      end.append(" \(shard.address.endpoint(endpoints) ?? ""):")
       end.append(decimal: shard.address.port)
       end.append("\r\n")
       return end
     }
-    (slots2, slots3) = MapRenderings.slots(shards, ranges)
-    (shards2, shards3) = MapRenderings.shards(shards, rangesByShard)
+    slots2 = MapRenderings.slots(shards, ranges, endpoints, resp3: false)
+    slots3 = MapRenderings.slots(shards, ranges, endpoints, resp3: true)
+    (shards2, shards3) = MapRenderings.shards(shards, rangesByShard, endpoints)
     (nodes, flags, lineEnds) = MapRenderings.nodes(shards, rangesByShard)
     infoStart = Array(
       """
@@ -59,51 +60,52 @@ struct MapRenderings: Sendable {
       """.utf8)
   }
 
-  /// Both forms have the same length: only each range's metadata, `*0` or `%0`, `*2` or `%1`,
-  /// differs, so that the second one is the first with a byte or two of each range changed.
   private static func slots(
-    _ shards: [ClusterShard], _ ranges: [(range: SlotRange, owner: Int)]
-  ) -> (resp2: [UInt8], resp3: [UInt8]) {
-    // Each shard's part of a range, and how far in front of its end the metadata begins.
+    _ shards: [ClusterShard], _ ranges: [(range: SlotRange, owner: Int)],
+    _ endpoints: EndpointType, resp3: Bool
+  ) -> [UInt8] {
+    // Each shard's part of a range.
     let nodes = shards.map { shard in
+      let address = shard.address
       var node: [UInt8] = []
       node.append(array: 4)
-      node.append(bulk: shard.address.host)
-      node.append(integer: shard.address.port)
+      if let endpoint = address.endpoint(endpoints) {
+        node.append(bulk: endpoint)
+      } else {
+        node.append(resp3 ? "_\r\n" : "$-1\r\n")
+      }
+      node.append(integer: address.port)
       node.append(bulk: shard.nodeID)
-      let metadata = node.count
-      node.append(map: shard.address.hostname == nil ? 0 : 1, resp3: false)
-      if let hostname = shard.address.hostname {
+      // What else is known of the address.
+      let ip = endpoints == .ip ? nil : address.host
+      let hostname = endpoints == .hostname ? nil : address.hostname
+      node.append(map: (ip == nil ? 0 : 1) + (hostname == nil ? 0 : 1), resp3: resp3)
+      if let ip {
+        node.append(bulk: "ip")
+        node.append(bulk: ip)
+      }
+      if let hostname {
         node.append(bulk: "hostname")
         node.append(bulk: hostname)
       }
-      return (bytes: node, fromEnd: node.count - metadata)
+      return node
     }
-    var resp2: [UInt8] = []
-    var ends: [Int] = []
-    resp2.reserveCapacity(ranges.reduce(16) { $0 + 24 + nodes[$1.owner].bytes.count })
-    ends.reserveCapacity(ranges.count)
-    resp2.append(array: ranges.count)
+    var reply: [UInt8] = []
+    reply.reserveCapacity(ranges.reduce(16) { $0 + 24 + nodes[$1.owner].count })
+    reply.append(array: ranges.count)
     for (range, owner) in ranges {
-      resp2.append("*3\r\n:")
-      resp2.append(decimal: range.first.number)
-      resp2.append("\r\n:")
-      resp2.append(decimal: range.last.number)
-      resp2.append("\r\n")
-      resp2.append(contentsOf: nodes[owner].bytes)
-      ends.append(resp2.count)
+      reply.append("*3\r\n:")
+      reply.append(decimal: range.first.number)
+      reply.append("\r\n:")
+      reply.append(decimal: range.last.number)
+      reply.append("\r\n")
+      reply.append(contentsOf: nodes[owner])
     }
-    var resp3 = resp2
-    for (end, (_, owner)) in zip(ends, ranges) {
-      let metadata = end - nodes[owner].fromEnd
-      resp3[metadata] = UInt8(ascii: "%")
-      if shards[owner].address.hostname != nil { resp3[metadata + 1] = UInt8(ascii: "1") }
-    }
-    return (resp2, resp3)
+    return reply
   }
 
   private static func shards(
-    _ shards: [ClusterShard], _ rangesByShard: [[SlotRange]]
+    _ shards: [ClusterShard], _ rangesByShard: [[SlotRange]], _ endpoints: EndpointType
   ) -> (resp2: [UInt8], resp3: [UInt8]) {
     var resp2: [UInt8] = []
     var resp3: [UInt8] = []
@@ -129,7 +131,7 @@ struct MapRenderings: Sendable {
       node.append("\r\n$2\r\nip\r\n")
       node.append(bulk: address.host)
       node.append("$8\r\nendpoint\r\n")
-      node.append(bulk: address.host)
+      node.append(bulk: address.endpoint(endpoints) ?? "")
       if let hostname = address.hostname {
         node.append("$8\r\nhostname\r\n")
         node.append(bulk: hostname)

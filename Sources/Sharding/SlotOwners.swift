@@ -43,7 +43,7 @@ public struct SlotOwners: Hashable, Sendable {
   public mutating func assign(_ range: SlotRange, to owner: Int?) {
     precondition(owner.map { $0 >= 0 && $0 < ClusterMap.maxShardCount } ?? true)
     let index = owner.map { UInt16($0) } ?? SlotOwners.none
-    for slot in range.first.index...range.last.index { indexes[slot] = index }
+    for slot in range.indices { indexes[slot] = index }
   }
 
   /// Every maximal range of slots with one owner, in the order of slots; slots without an owner

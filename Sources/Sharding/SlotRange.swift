@@ -17,4 +17,25 @@ public struct SlotRange: Hashable, Sendable {
 
   /// Whether some slot is in both.
   public func overlaps(_ other: SlotRange) -> Bool { first <= other.last && other.first <= last }
+
+  /// Whether the slot is in it.
+  public func contains(_ slot: HashSlot) -> Bool { first <= slot && slot <= last }
+
+  /// Its slots, as indices.
+  public var indices: ClosedRange<Int> { first.index...last.index }
+}
+
+extension SlotRange: CustomStringConvertible {
+  /// `0-99`, or `200` for one slot, as `CLUSTER NODES` writes it.
+  public var description: String {
+    first == last ? "\(first.number)" : "\(first.number)-\(last.number)"
+  }
+}
+
+extension [SlotRange] {
+  /// How many slots are in these ranges.
+  public var slotCount: Int { reduce(0) { $0 + $1.count } }
+
+  /// The slots of these ranges, one by one.
+  public var slots: [HashSlot] { flatMap { $0.indices.map { HashSlot(UInt16($0)) } } }
 }

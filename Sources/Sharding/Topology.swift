@@ -50,6 +50,8 @@ public struct Topology: Hashable, Sendable {
   public var owners: SlotOwners
   /// Whatever else is to be remembered, in this order; names differ.
   public var variables: [TopologyVariable]
+  /// What clients are told to connect to: a setting, which `nodes.conf` does not have.
+  public var endpoints = EndpointType.ip
 
   /// The topology of these parts.
   public init(
@@ -65,5 +67,7 @@ public struct Topology: Hashable, Sendable {
   }
 
   /// The map that it begins with. `NodesFile.decode` gives no topology that a map would not take.
-  public var map: ClusterMap { ClusterMap(epoch: epoch, shards: shards, owners: owners) }
+  public var map: ClusterMap {
+    ClusterMap(epoch: epoch, shards: shards, owners: owners, endpoints: endpoints)
+  }
 }

@@ -57,7 +57,8 @@ struct TableFigures: Equatable {
   var expiring = 0
 }
 
-/// What a slot has cost so far; it moves with the slot.
+/// What a slot has cost so far; it moves with the slot. Commands are not counted by slot: a table's figures fill its cache line, and one
+/// more would have every command touch a second one. What is dealt by is processor time, which commands differ in by far.
 public struct SlotStatistics: Sendable, Equatable {
   /// Processor time.
   public var cpuNanoseconds: UInt64 = 0

@@ -31,6 +31,10 @@ enum ServeHelp {
       --loglevel notice    debug, verbose, notice or warning
       --logfile PATH       the log's file; '' = standard output
       --cluster-announce-ip ADDR   what clients are told (derived from bind)
+      --cluster-announce-hostname NAME   the name beside it (none)
+      --cluster-preferred-endpoint-type ip   ip, hostname or unknown-endpoint:
+                           what of these redirects and CLUSTER SLOTS name
+      --auto-rebalance off load, count or off: what is made equal unasked
 
     UNITS
       1k = 1000, 1kb = 1024 bytes; m, mb, g, gb likewise, in any case.

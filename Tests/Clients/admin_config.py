@@ -18,10 +18,9 @@ OTHER_VALUE = {
 REFUSED = {
     b"bind": "listening sockets are opened at the start",
     b"port": "listening sockets are opened at the start",
-    b"cluster-announce-ip": "the map is made at the start",
-    b"cluster-announce-port": "the map is made at the start",
 }
-ONLY_TERN = {b"shards", b"workers", b"io", b"cpus", b"client-output-pause"}
+ONLY_TERN = {b"shards", b"workers", b"io", b"cpus", b"client-output-pause", b"cluster-drain-timeout", b"cluster-migration-cpu-percent",
+             b"cluster-migration-bytes-per-second", b"auto-rebalance", b"auto-rebalance-interval-ms"}
 
 # Settings that may be given any value without a change in what is asked beside.
 FLAGS = b"activerehashing aof-load-truncated aof-rewrite-incremental-fsync aof-use-rdb-preamble cluster-allow-reads-when-down crash-log-enabled dynamic-hz lazyfree-lazy-eviction lazyfree-lazy-expire no-appendfsync-on-rewrite rdb-del-sync-files rdbcompression repl-disable-tcp-nodelay replica-lazy-flush slave-lazy-flush stop-writes-on-bgsave-error".split()
@@ -36,7 +35,7 @@ CHOICES = {
     b"sanitize-dump-payload": [b"no", b"clients", b"yes", b"1"],
     b"propagation-error-behavior": [b"ignore", b"panic", b"x"],
     b"repl-diskless-load": [b"disabled", b"swapdb", b"on"],
-    b"cluster-preferred-endpoint-type": [b"ip", b"IPv4"],
+    b"cluster-preferred-endpoint-type": [b"ip", b"hostname", b"Unknown-Endpoint", b"IPv4"],
     b"shutdown-on-sigint": [b"save", b"now force", b"save nosave", b"default", b"default save", b"", b"save  now"],
     b"shutdown-on-sigterm": [b"nosave", b"force now", b"x", b"default"],
     b"save": [b"", b"3600 1", b"3600 1 300", b"a b", b"0 1", b"1 -1", b"3600 1 300 100", b" 1 1", b"01 1"],

@@ -185,11 +185,13 @@ def clients_at_their_limit(options):
     """The largest clients are closed, the others are served."""
     with rig.Tern(options, 1, "--workers", 1) as tern:
         with tern.shard() as c:
-            c.ask("CONFIG", "SET", "maxmemory-clients", 4 << 20)
             held = [tern.shard() for _ in range(6)]
             for i, other in enumerate(held):
                 # A bulk that does not end.
                 other.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n" + b"x" * ((i + 1) << 19))
+            # Who is the largest is known when all of it has come.
+            eventually(lambda: int(field(c, "memory", "mem_clients_normal")) >= 10 << 20, 10, "all bytes of all clients")
+            c.ask("CONFIG", "SET", "maxmemory-clients", 4 << 20)
             eventually(lambda: int(field(c, "stats", "evicted_clients")) > 0, 10, "a client's end")
             eventually(lambda: int(field(c, "memory", "mem_clients_normal")) <= 5 << 20, 10, "less memory of clients")
             expect_equal(c.ask("PING"), b"PONG", "the small client")

@@ -1,15 +1,16 @@
 import Glibc
 import Synchronization
 import Tern
+import TestSupport
 import Testing
 
 /// Clusters in this process, over sockets, whose slots move while clients write into them with full pipelines (DESIGN §4, I1–I3, I5):
 /// no increment lost or doubled, registers linearizable, no second redirect, no error but `MOVED`, no connection closed.
 ///
-/// `TERN_CONSISTENCY_SECONDS` is how long each of them runs, 3 s by default; `TERN_CONSISTENCY_SEED` repeats what clients draw,
+/// `TERN_CONSISTENCY_SECONDS` is how long each of them runs, 2 s by default; `TERN_CONSISTENCY_SEED` repeats what clients draw,
 /// `TERN_CONSISTENCY_LOG` shows the clusters' logs.
 @Suite(.serialized) struct ConsistencyTests {
-  private static let seconds = Double(environment("TERN_CONSISTENCY_SECONDS") ?? "") ?? 3
+  private static let seconds = Double(environment("TERN_CONSISTENCY_SECONDS") ?? "") ?? 2
   private static let seed =
     UInt64(environment("TERN_CONSISTENCY_SEED") ?? "") ?? UInt64.random(in: 0 ... .max)
   private static let clientCount = 3
@@ -171,25 +172,4 @@ import Testing
       }
     }
   }
-}
-
-/// A thread that is joined.
-struct Thread {
-  private final class Box {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  private var thread = pthread_t()
-
-  init(_ body: @escaping @Sendable () -> Void) {
-    let argument = Unmanaged.passRetained(Box(body)).toOpaque()
-    pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
-        return nil
-      }, argument)
-  }
-
-  func join() { pthread_join(thread, nil) }
 }

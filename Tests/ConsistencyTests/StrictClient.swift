@@ -1,5 +1,6 @@
 import RESP
 import Sharding
+import TestSupport
 
 /// A client of a cluster that pipelines, keeps a map, and follows one redirect of a command: with a second one something is wrong.
 ///

@@ -58,7 +58,7 @@ import Testing
     #expect(
       known.subtracting(Self.names) == [
         "shards", "workers", "io", "cpus", "client-output-pause", "cluster-drain-timeout",
-        "cluster-migration-bytes-per-second", "cluster-migration-cpu-percent",
+        "cluster-migration-bytes-per-second", "cluster-migration-cpu-percent", "auto-rebalance",
         "router-presents-as",
       ])
     #expect(known.count == Settings.names.count)

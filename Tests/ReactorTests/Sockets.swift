@@ -9,24 +9,3 @@ final class Sockets {
   func read(_ place: Int) -> [UInt8]? { clients[place].read() }
   func close() { clients = [] }
 }
-
-/// A thread that is joined.
-struct Thread {
-  private final class Box {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  private var thread = pthread_t()
-
-  init(_ body: @escaping @Sendable () -> Void) {
-    let argument = Unmanaged.passRetained(Box(body)).toOpaque()
-    pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
-        return nil
-      }, argument)
-  }
-
-  func join() { pthread_join(thread, nil) }
-}

@@ -1,6 +1,7 @@
 // Configuration files: syntax, includes, what is wrong with them, and flags.
 import Engine
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Server
@@ -199,7 +200,7 @@ func failure(of text: String) -> String? {
 @Suite struct ConfigurationFuzzTests {
   /// Random files never crash, and what is wrong with one names the file and a line of it.
   @Test(arguments: 1...8 as ClosedRange<UInt64>) func randomFiles(seed: UInt64) throws {
-    var random = Draws(state: seed)
+    var random = SplitMix(state: seed)
     let values = [
       "yes", "no", "0", "1", "-1", "10", "1gb", "99999999999999999999", "\"", "'", "\"a\\x4", "\\",
       "\"\"", "a b", "5%", "101%", "é", "\u{0}", "normal 1 2 3", "3600 1", "KEA", "{title}", "01",
@@ -236,7 +237,7 @@ func failure(of text: String) -> String? {
 
   /// Any value of any setting is taken or refused; one that was taken is taken again as it is shown.
   @Test(arguments: 1...4 as ClosedRange<UInt64>) func randomValues(seed: UInt64) {
-    var random = Draws(state: seed)
+    var random = SplitMix(state: seed)
     let pieces = [
       "1", "0", "-", "9", " ", "gb", "k", "%", "yes", "no", "A", "K", ".", ",", "e", "save", "\"",
       "{", "}", "title", "normal", "é", "/",
@@ -256,19 +257,4 @@ func failure(of text: String) -> String? {
       }
     }
   }
-}
-
-/// Numbers from a seed.
-struct Draws {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
 }

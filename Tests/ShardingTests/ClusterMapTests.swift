@@ -134,6 +134,54 @@ private let maps: [ClusterMap] = [
     #expect(Reply(map.infoReply(from: shards[1].id, resp3: true)) == .verbatim(info))
   }
 
+  /// Byte for byte what redis-server 7.0.15 sends where `cluster-preferred-endpoint-type` is another, one of two names being unknown.
+  @Test func endpointsAsRedisSendsThem() throws {
+    let shards = [ClusterShard.test(1, hostname: "a.example"), .test(2)]
+    let ids = shards.map { "\($0.nodeID)" }
+    let map = { (endpoints: EndpointType) in
+      ClusterMap(
+        epoch: ConfigEpoch(2), shards: shards, owners: .uniform(shardCount: 2),
+        endpoints: endpoints)
+    }
+    let entry = { (slots: (Int, Int), endpoint: String, index: Int, metadata: String) -> String in
+      "*3\r\n:\(slots.0)\r\n:\(slots.1)\r\n*4\r\n\(endpoint)\r\n:\(7001 + index)\r\n"
+        + "$40\r\n\(ids[index])\r\n\(metadata)"
+    }
+    let ip = "$2\r\nip\r\n$9\r\n127.0.0.1\r\n"
+    let name = "$8\r\nhostname\r\n$9\r\na.example\r\n"
+    let byName = map(.hostname)
+    for (resp3, one) in [(false, "*2\r\n"), (true, "%1\r\n")] {
+      let expected =
+        "*2\r\n" + entry((0, 8191), "$9\r\na.example", 0, one + ip)
+        + entry((8192, 16383), "$1\r\n?", 1, one + ip)
+      #expect(text(byName.slotsReply(resp3: resp3)) == expected)
+    }
+    #expect(text(byName.redirect(for: HashSlot(1))) == "-MOVED 1 a.example:7001\r\n")
+    #expect(text(byName.redirect(for: HashSlot(9000))) == "-MOVED 9000 ?:7002\r\n")
+    #expect(text(byName.ask(HashSlot(1), of: shards[0].id)) == "-ASK 1 a.example:7001\r\n")
+    let unknown = map(.unknown)
+    let expected2 =
+      "*2\r\n" + entry((0, 8191), "$-1", 0, "*4\r\n" + ip + name)
+      + entry((8192, 16383), "$-1", 1, "*2\r\n" + ip)
+    #expect(text(unknown.slotsReply(resp3: false)) == expected2)
+    let expected3 =
+      "*2\r\n" + entry((0, 8191), "_", 0, "%2\r\n" + ip + name)
+      + entry((8192, 16383), "_", 1, "%1\r\n" + ip)
+    #expect(text(unknown.slotsReply(resp3: true)) == expected3)
+    #expect(text(unknown.redirect(for: HashSlot(1))) == "-MOVED 1 :7001\r\n")
+    let flip = byName.assigning([SlotRange(HashSlot(1), HashSlot(1))], to: shards[1].id)
+    #expect(flip.endpoints == .hostname)
+    for (map, endpoints) in [(byName, ["a.example", "?"]), (unknown, ["", ""])] {
+      for resp3 in [false, true] {
+        let entries = Reply(map.shardsReply(resp3: resp3))?.elements ?? []
+        let nodes = entries.compactMap { $0["nodes"]?.elements?.first }
+        #expect(nodes.map { $0["endpoint"]?.text } == endpoints)
+        #expect(nodes.map { $0["ip"]?.text } == ["127.0.0.1", "127.0.0.1"])
+        #expect(nodes.map { $0["hostname"]?.text } == ["a.example", nil])
+      }
+    }
+  }
+
   @Test(arguments: maps) func slotsSayTheMap(_ map: ClusterMap) throws {
     for resp3 in [false, true] {
       let entries = try #require(Reply(map.slotsReply(resp3: resp3))?.elements)

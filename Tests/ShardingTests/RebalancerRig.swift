@@ -175,8 +175,10 @@ struct RebalancerRig {
     case .save(let topology):
       #expect(writing == nil)
       writing = topology
-      // It can be read again.
-      #expect((try? NodesFile.decode(NodesFile.encode(topology))) == topology)
+      // It can be read again, but for what is a setting.
+      var kept = topology
+      kept.endpoints = .ip
+      #expect((try? NodesFile.decode(NodesFile.encode(topology))) == kept)
     case .event(let event):
       #expect(event.id > events.last?.id ?? 0)
       events.append(event)
@@ -263,13 +265,13 @@ struct RebalancerRig {
     send(.adopted(flip: flip.number, keys: 5, bytes: 500, pause: 700))
   }
 
-  /// The source lets go and the target adopts, and the target's word comes first.
+  /// The source lets go and the target adopts, and the target's word comes first, before the source has published.
   mutating func overtake(_ flip: Rebalancer.Flip, _ map: ClusterMap) {
     handingOver = nil
     for slot in flip.slots.slots { holders[slot.index] = flip.target }
     handedOver = flip
-    published(map)
     send(.adopted(flip: flip.number, keys: 5, bytes: 500, pause: 700))
+    published(map)
     send(.released(flip: flip.number))
   }
 

@@ -101,6 +101,42 @@ import Testing
     #expect(rig.shares == [8192, 8192])
   }
 
+  /// Other addresses are a map of their own, saved, after the flip on its way; shards that are coming have them too.
+  @Test func announcedAddresses() {
+    var rig = RebalancerRig(shards: 2)
+    let announce = { (rig: inout RebalancerRig, type: EndpointType, host: String?) in
+      let id = rig.jobID()
+      rig.send(
+        .announce(
+          id, type,
+          address: { shard in
+            host.flatMap {
+              EndpointAddress(host: "10.0.0.1", port: 8000 + shard.id.number, hostname: $0)
+            }
+          }))
+    }
+    rig.resize(3)
+    announce(&rig, .hostname, "a.example")
+    rig.run()
+    let topology = rig.rebalancer.topology
+    #expect(topology.shards.map(\.address.hostname) == ["a.example", "a.example", "a.example"])
+    #expect(topology.shards.map(\.address.port) == [8001, 8002, 8003])
+    #expect(topology.endpoints == .hostname && rig.rebalancer.map.endpoints == .hostname)
+    #expect(rig.disk.shards == topology.shards)
+    let epoch = rig.epoch
+    // Nothing new, no new map; a shard without an address keeps its own.
+    announce(&rig, .hostname, "a.example")
+    announce(&rig, .hostname, nil)
+    rig.run()
+    #expect(rig.epoch == epoch)
+    announce(&rig, .unknown, nil)
+    #expect(rig.epoch == epoch.next && rig.rebalancer.map.endpoints == .unknown)
+    rig.run()
+    rig.resize(2)
+    rig.run()
+    #expect(rig.rebalancer.map.endpoints == .unknown)
+  }
+
   @Test func whatIsNoCluster() {
     var rig = RebalancerRig(shards: 2)
     rig.resize(0)

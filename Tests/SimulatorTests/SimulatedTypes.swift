@@ -1,21 +1,18 @@
 // What the simulated cluster is made of: tables, what a shard is to a slot, commands, messages.
 
 import Sharding
+import TestSupport
 
 /// Numbers from a seed, the same on every machine.
 struct Numbers: RandomNumberGenerator {
-  private var state: UInt64
+  private var source: SplitMix
 
   /// The numbers of `seed`.
-  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
+  init(seed: UInt64) {
+    source = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1)
   }
+
+  mutating func next() -> UInt64 { source.next() }
 
   /// A number from 0, below `bound`.
   mutating func below(_ bound: Int) -> Int { Int(next() >> 33) % bound }

@@ -5,12 +5,14 @@ internal import Storage
 // CLUSTER: the map as clients see it (DESIGN §4, §10), and what lies in a slot.
 
 extension Engine {
-  /// The shard that answers as `myself`: the session's; at the configuration endpoint the first of the map.
-  var myself: ShardID {
+  /// The shard that the session speaks to; nil at the configuration endpoint.
+  var localShard: LocalShardInfo? {
     let shard = sessions[current].shard
-    guard shard >= 0, let local = shards[Int(shard)] else { return map.shards[0].id }
-    return local.id
+    return shard >= 0 ? shards[Int(shard)] : nil
   }
+
+  /// The shard that answers as `myself`: the session's; at the configuration endpoint the first of the map.
+  var myself: ShardID { localShard?.id ?? map.shards[0].id }
 
   private var isVersion3: Bool { reply.version == .three }
 
@@ -78,7 +80,7 @@ extension Engine {
   }
 
   /// The slot that an argument names; nil if it is none.
-  private func slot(_ argument: RawSpan) -> Int? {
+  func slot(_ argument: RawSpan) -> Int? {
     guard let number = argument.integer(), let slot = Int(exactly: number),
       slot >= 0, slot < HashSlot.count
     else { return nil }

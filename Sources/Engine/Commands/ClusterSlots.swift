@@ -9,21 +9,20 @@ internal import Storage
 extension Engine {
   /// The session's shard, by its local index and its id; nil at the configuration endpoint, which has been answered.
   private mutating func ownShard() -> (local: Int32, id: ShardID)? {
-    let local = sessions[current].shard
-    guard shards.indices.contains(Int(local)), let shard = shards[Int(local)] else {
+    guard let shard = localShard else {
       _ = refuseWholeKeyspace()
       return nil
     }
-    return (local, shard.id)
+    return (sessions[current].shard, shard.id)
   }
 
   /// The slot that an argument names; nil if it is none, which has been answered.
-  private mutating func slotArgument(_ argument: RawSpan) -> Int? {
-    guard let number = argument.integer(), number >= 0, number < HashSlot.count else {
+  mutating func slotArgument(_ argument: RawSpan) -> Int? {
+    guard let slot = slot(argument) else {
       fail("ERR Invalid or out of range slot")
       return nil
     }
-    return Int(number)
+    return slot
   }
 
   /// The shard that has a node id.
@@ -195,19 +194,18 @@ extension Engine {
   private mutating func change(_ slots: [SlotRange], adds: Bool) -> Effect {
     guard let shard = ownShard() else { return .none }
     drainMailbox()
-    var seen = SlotOwners()
+    var seen = SlotSet()
     for range in slots {
-      for slot in range.first.index...range.last.index {
+      for slot in range.indices {
         let number = HashSlot(UInt16(slot))
         if ownership(of: slot) == adds {
           return failing(
             text: adds
               ? "ERR Slot \(slot) is already busy" : "ERR Slot \(slot) is already unassigned")
         }
-        if seen[number] != nil {
+        if !seen.insert(number) {
           return failing(text: "ERR Slot \(slot) specified multiple times")
         }
-        seen[number] = 0
         if !adds, keyspace.owner(of: slot) == shard.local, keyspace.keyCount(of: slot) > 0,
           case .refused(let reason) = PendingClusterRequest.keysLeft(in: number)
         {
@@ -221,39 +219,30 @@ extension Engine {
   }
 
   /// Asks for slots: those that nobody has, and those of others that this EXEC has forgotten the owners of.
-  private mutating func add(_ slots: SlotOwners, to shard: ShardID) {
+  private mutating func add(_ slots: SlotSet, to shard: ShardID) {
     var free = slots
     var requests: [ClusterRequest] = []
-    for range in slots.ranges {
-      for slot in range.range.first.index...range.range.last.index {
-        let number = HashSlot(UInt16(slot))
-        guard isForgotten(number) else { continue }
-        requests.append(.takeOver(number, to: shard))
-        free[number] = nil
-      }
+    for slot in slots.ranges.slots where isForgotten(slot) {
+      requests.append(.takeOver(slot, to: shard))
+      free.remove(slot)
     }
-    let ranges = free.ranges.map(\.range)
+    let ranges = free.ranges
     if !ranges.isEmpty { requests.append(.assign(ranges, to: shard)) }
     park(forAll: requests)
   }
 
   /// Gives slots of this shard up. What it forgets of others' slots it would soon be told again, so that nothing happens, except that
   /// an ADDSLOTS of the same EXEC takes them over.
-  private mutating func forget(_ slots: SlotOwners, at shard: ShardID) {
+  private mutating func forget(_ slots: SlotSet, at shard: ShardID) {
     var own = slots
-    var others = SlotOwners()
-    for range in slots.ranges {
-      for slot in range.range.first.index...range.range.last.index {
-        let number = HashSlot(UInt16(slot))
-        if map.owner(of: number) == nil || map.owner(of: number) == shard { continue }
-        own[number] = nil
-        others[number] = 0
-      }
+    var others = SlotSet()
+    for slot in slots.ranges.slots {
+      if map.owner(of: slot) == nil || map.owner(of: slot) == shard { continue }
+      own.remove(slot)
+      others.insert(slot)
     }
-    if isInTransaction {
-      sessions[current].transaction?.forgottenSlots += others.ranges.map(\.range)
-    }
-    let ranges = own.ranges.map(\.range)
+    if isInTransaction { sessions[current].transaction?.forgottenSlots += others.ranges }
+    let ranges = own.ranges
     if ranges.isEmpty { reply.ok() } else { park(for: .unassign(ranges)) }
   }
 
@@ -329,9 +318,4 @@ extension Engine {
     park(for: .save)
     return .none
   }
-}
-
-extension SlotRange {
-  /// Whether a slot is in it.
-  fileprivate func contains(_ slot: HashSlot) -> Bool { first <= slot && slot <= last }
 }

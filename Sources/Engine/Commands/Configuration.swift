@@ -1,4 +1,5 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
 // CONFIG: what is set is checked here against the table (`Setting`), and changed everywhere by a control request.
@@ -67,6 +68,11 @@ extension Engine {
       } catch {
         return configSetFailed(change.name, error.reason)
       }
+    }
+    if trial.announcePort > 0, let last = map.shards.last?.id.number,
+      trial.announcePort + Int(last) > 65535
+    {
+      return configSetFailed("cluster-announce-port", "no port is left for shard \(last)")
     }
     park(for: .configure(changes))
     return .none

@@ -33,21 +33,11 @@ extension Engine {
     var digest = SHA1.zero
     if keyspace.keyCount(ofShard: shard) == 0 { return digest }
     digest.mix([0, 0, 0, 0])
-    var found: [EntryRef] = []
-    for slot in 0..<HashSlot.count
-    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
-      var prefix: UInt64? = 0
-      while let from = prefix {
-        found.removeAll(keepingCapacity: true)
-        prefix = keyspace.scan(slot, from: from, into: &found)
-        for entry in found {
-          if let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
-          var one = SHA1.zero
-          one.mix(Self.bytes(of: keyspace.key(of: entry)))
-          mix(entry, into: &one)
-          digest.lay(one.bytes)
-        }
-      }
+    forEachLiveEntry(ofShard: shard) { entry in
+      var one = SHA1.zero
+      one.mix(Self.bytes(of: keyspace.key(of: entry)))
+      mix(entry, into: &one)
+      digest.lay(one.bytes)
     }
     return digest
   }

@@ -99,7 +99,7 @@ extension Engine {
 
   private func serverFields() -> [(String, String)] {
     let uptime = max(0, (now - process.startedAt) / 1000)
-    let shard = shownShard.flatMap { shards[Int($0)] }.map { Int($0.id.number) } ?? 0
+    let shard = localShard.map { Int($0.id.number) } ?? 0
     return [
       ("redis_version", TernVersion.redis), ("redis_git_sha1", "00000000"),
       ("redis_git_dirty", "0"),
@@ -290,7 +290,7 @@ extension Engine {
   private func replicationFields() -> [(String, String)] {
     // Random with the run, and each shard's own: what a replica of an earlier run or another shard knows is worth nothing here.
     var seed = Array(process.runID.utf8) + Array(":\(replicationIDChanges)".utf8)
-    if let shard = shownShard.flatMap({ shards[Int($0)] }) {
+    if let shard = localShard {
       seed += Array(":\(shard.nodeID)".utf8)
     }
     return [

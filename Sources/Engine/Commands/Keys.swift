@@ -71,21 +71,10 @@ extension Engine {
 
   /// KEYS pattern: all keys of this shard that match, in one reply; SCAN is the command for more than a few.
   mutating func keys(_ call: Call) -> Effect {
-    let shard = sessions[current].shard
     let isAll = call[1].equals(ignoringCase: "*")
-    var found: [EntryRef] = []
     var matching: [EntryRef] = []
-    for slot in 0..<HashSlot.count
-    where isShown(slot, to: shard) && keyspace.keyCount(of: slot) > 0 {
-      var prefix: UInt64? = 0
-      while let from = prefix {
-        found.removeAll(keepingCapacity: true)
-        prefix = keyspace.scan(slot, from: from, into: &found)
-        for entry in found {
-          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
-          if isAll || Glob.matches(call[1], keyspace.key(of: entry)) { matching.append(entry) }
-        }
-      }
+    forEachLiveEntry(ofShard: sessions[current].shard) { entry in
+      if isAll || Glob.matches(call[1], keyspace.key(of: entry)) { matching.append(entry) }
     }
     reply.arrayHeader(matching.count)
     for entry in matching { replyKey(entry) }

@@ -212,10 +212,7 @@ extension Engine {
 
   /// Keys that are to be sent, since the last call.
   public mutating func takeMigrations() -> [PendingMigration] {
-    if migrations.isEmpty { return [] }
-    var taken: [PendingMigration] = []
-    swap(&taken, &migrations)
-    return taken
+    migrations.takeAll()
   }
 
   /// Another server has answered: what it has acknowledged is removed here, and is no longer held. The client is answered when no
@@ -247,9 +244,7 @@ extension Engine {
 
   /// Answers those whose keys have arrived, or not.
   mutating func finishMigrations() {
-    var answers: [(flight: Flight, answer: [UInt8])] = []
-    swap(&answers, &migrationAnswers)
-    for (flight, line) in answers {
+    for (flight, line) in migrationAnswers.takeAll() {
       let index = flight.client
       guard sessions.contains(index), sessions[index].id == flight.clientNumber else { continue }
       sessions[index].mode.remove(.parked)

@@ -121,9 +121,7 @@ extension Engine {
     if postponed.isEmpty { return }
     // One of those that go on may pause the shard anew; what that concerns is put off again.
     let paused = pauses.map(\.shard)
-    var all: [Postponed] = []
-    swap(&all, &postponed)
-    for one in all {
+    for one in postponed.takeAll() {
       let index = one.client.index
       guard sessions.contains(index), sessions[index].id == one.clientNumber else { continue }
       let isHeld = one.flight.map { flight in flights.contains { $0.number == flight } } ?? false

@@ -160,30 +160,18 @@ extension Engine {
     return .none
   }
 
-  /// The shard that answers; nil at the configuration endpoint.
-  private var localShard: LocalShardInfo? {
-    let shard = sessions[current].shard
-    return shard >= 0 ? shards[Int(shard)] : nil
-  }
-
   private mutating func refusedAtEndpoint() -> Effect {
     failing("ERR This command concerns a shard; connect to a shard's own port")
   }
 
   /// The range of two arguments; nil if it is none, which has been answered.
   private mutating func slotRange(_ call: Call, _ place: Int) -> SlotRange? {
-    guard let first = wholeSlot(call[place]) else {
-      fail("ERR Invalid or out of range slot")
-      return nil
-    }
+    guard let first = slotArgument(call[place]) else { return nil }
     guard place + 1 < call.count, Word(call[place + 1]) != "NODE" else {
       fail("ERR No end slot for final slot range")
       return nil
     }
-    guard let last = wholeSlot(call[place + 1]) else {
-      fail("ERR Invalid or out of range slot")
-      return nil
-    }
+    guard let last = slotArgument(call[place + 1]) else { return nil }
     if first > last {
       fail(text: "ERR Start slot number \(first) is greater than end slot number \(last).")
       return nil
@@ -191,16 +179,11 @@ extension Engine {
     return SlotRange(HashSlot(UInt16(first)), HashSlot(UInt16(last)))
   }
 
-  private func wholeSlot(_ argument: RawSpan) -> Int? {
-    guard let number = argument.integer(), number >= 0, number < HashSlot.count else { return nil }
-    return Int(number)
-  }
-
   /// Whether these slots are all the shard's, and none is being moved by hand; if not, it has been answered.
   private mutating func isFree(_ slots: [SlotRange], _ shard: LocalShardInfo) -> Bool {
     var owner: ShardID?
     for range in slots {
-      for slot in range.first.index...range.last.index {
+      for slot in range.indices {
         guard let other = map.owner(of: HashSlot(UInt16(slot))) else {
           fail(text: "ERR Slot \(slot) has no node served.")
           return false

@@ -4,6 +4,15 @@ internal import Storage
 
 // CLUSTER SLOT-STATS: what the slots of a shard hold and cost, in Valkey's form; `memory-bytes` is by size class.
 
+/// What a shard holds and does.
+public struct Holdings: Sendable {
+  /// Keys, and their bytes by size class.
+  public let keyCount: Int
+  public let byteCount: Int
+  /// Commands a second, as of the last housekeeping.
+  public let commandsPerSecond: UInt64
+}
+
 /// What is told of a slot.
 private struct SlotFigures {
   let slot: Int
@@ -42,13 +51,13 @@ extension Engine {
   }
 
   private mutating func slotStatsOfRange(_ call: Call) -> Effect {
-    guard let first = call[3].integer(), let last = call[4].integer(),
-      first >= 0, last >= 0, first < HashSlot.count, last < HashSlot.count
-    else { return failing("ERR Invalid or out of range slot") }
+    guard let first = slot(call[3]), let last = slot(call[4]) else {
+      return failing("ERR Invalid or out of range slot")
+    }
     if first > last {
       return failing(text: "ERR Start slot number \(first) is greater than end slot number \(last)")
     }
-    reply(slotFigures(Int(first)...Int(last)))
+    reply(slotFigures(first...last))
     return .none
   }
 
@@ -126,13 +135,10 @@ extension Engine {
     }
   }
 
-  /// What a shard of this worker holds: keys, and bytes by size class.
-  public func holdings(ofShard shard: Int32) -> (
-    keyCount: Int, byteCount: Int, commandsPerSecond: UInt64
-  ) {
-    (
-      keyspace.keyCount(ofShard: shard), keyspace.byteCount(ofShard: shard),
-      ledger[Self.page(ofShard: shard)].commandsPerSecond
-    )
+  /// What a shard of this worker holds and does.
+  public func holdings(ofShard shard: Int32) -> Holdings {
+    Holdings(
+      keyCount: keyspace.keyCount(ofShard: shard), byteCount: keyspace.byteCount(ofShard: shard),
+      commandsPerSecond: ledger[Self.page(ofShard: shard)].commandsPerSecond)
   }
 }

@@ -1,3 +1,5 @@
+internal import Sharding
+
 // Settings whose values have a grammar of their own.
 
 /// A form that one setting has, or few.
@@ -20,6 +22,8 @@ enum SettingForm: Sendable {
   case titleTemplate
   /// `cluster-announce-hostname`.
   case hostname
+  /// `cluster-announce-ip`: what can stand in a redirect and in a line of CLUSTER NODES.
+  case announcedAddress
   /// A name of a file without a directory: `dbfilename` and its like, by name.
   case fileName(String)
   /// A port that cannot be opened, because there is no TLS: 0 alone.
@@ -34,7 +38,8 @@ enum SettingForm: Sendable {
     switch self {
     case .savePoints, .bufferLimits, .percentiles, .oomScores, .shutdownOptions, .primaryAddress:
       true
-    case .eventClasses, .titleTemplate, .hostname, .fileName, .noTLSPort, .processors, .password:
+    case .eventClasses, .titleTemplate, .hostname, .announcedAddress, .fileName, .noTLSPort,
+      .processors, .password:
       false
     }
   }
@@ -51,6 +56,12 @@ enum SettingForm: Sendable {
     case .primaryAddress: return try Self.primaryAddress(words)
     case .titleTemplate: return try Self.titleTemplate(words.joined(separator: " "))
     case .hostname: return try Self.hostname(words.joined(separator: " "))
+    case .announcedAddress:
+      let text = words.joined(separator: " ")
+      guard text.isEmpty || EndpointAddress(host: text, port: 1) != nil else {
+        throw SettingError(reason: "argument must be an IP address or a host name")
+      }
+      return text
     case .fileName(let name):
       let text = words.joined(separator: " ")
       if text.contains("/") || text.contains("\\") {

@@ -119,6 +119,11 @@ extension SettingTable {
 extension SettingTable {
   /// The cluster.
   static let cluster: [Setting] = [
+    .drives("auto-rebalance", .choice(["load", "count", "off"]), choice(\Settings.autoRebalance)),
+    // For tests: everything that is counted in samples happens as much faster.
+    Setting.drives(
+      "auto-rebalance-interval-ms", .integer(10...3_600_000), .number(\.autoRebalanceInterval)
+    ).hidden,
     .accepted(
       "cluster-allow-pubsubshard-when-down", .flag, "yes",
       "there is no sharded publish and subscribe yet"),
@@ -131,11 +136,9 @@ extension SettingTable {
     .accepted(
       "cluster-announce-bus-port", .integer(0...65535), "0",
       "there is no cluster bus: one process knows all"),
-    .accepted(
-      "cluster-announce-hostname", .special(.hostname), "",
-      "clients are always told the IP address"),
-    .drives("cluster-announce-ip", .text, .immutable, .text(\.announceIP)),
-    .drives("cluster-announce-port", .integer(0...65535), .immutable, .number(\.announcePort)),
+    .drives("cluster-announce-hostname", .special(.hostname), .text(\.announceHostname)),
+    .drives("cluster-announce-ip", .special(.announcedAddress), .text(\.announceIP)),
+    .drives("cluster-announce-port", .integer(0...65535), .number(\.announcePort)),
     .accepted(
       "cluster-announce-tls-port", .integer(0...65535), "0",
       "there is no TLS yet"),
@@ -163,9 +166,9 @@ extension SettingTable {
     .accepted(
       "cluster-port", .integer(0...65535), .immutable, "0",
       "there is no cluster bus: one process knows all"),
-    .accepted(
-      "cluster-preferred-endpoint-type", .choice(["ip", "hostname", "unknown-endpoint"]), "ip",
-      "clients are always told the IP address"),
+    .drives(
+      "cluster-preferred-endpoint-type", .choice(["ip", "hostname", "unknown-endpoint"]),
+      choice(\Settings.endpointType)),
     .accepted(
       "cluster-replica-no-failover", alias: "cluster-slave-no-failover", .flag, "no",
       "there are no replicas yet, and nothing fails over"),

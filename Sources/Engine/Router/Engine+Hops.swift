@@ -264,7 +264,7 @@ extension Engine {
       let way = route(transaction, asked: hop.asked)
       guard case .here(let shard, _) = way else { return outcome(of: way) }
       act(as: shard)
-      run(transaction)
+      perform(transaction)
       return .done
     }
     current = watcher
@@ -284,13 +284,13 @@ extension Engine {
     swap(&own.queue, &transaction.queue)
     own.queuedCount = transaction.queuedCount
     count(forShard: watched)
-    run(own)
+    perform(own)
     endWatcher(of: group.clientNumber)
     return .done
   }
 
   /// Runs a transaction in the current session, which may be one without a connection.
-  mutating func run(_ transaction: Transaction) {
+  mutating func perform(_ transaction: Transaction) {
     sessions[current].transaction = transaction
     sessions[current].mode.insert(.multi)
     var word = CommandQueue()
@@ -348,7 +348,7 @@ extension Engine {
       let slot = Int(request.slot)
       if owner >= 0 {
         if keyspace.owner(of: slot) != owner { return .crossed }
-        if openSlotBits != 0, openSlotSet.contains(slot) { return .later }
+        if openSlotBits != 0, openSlotSet.contains(HashSlot(UInt16(slot))) { return .later }
       } else if keyspace.owner(of: slot) >= 0
         || map.owner(of: HashSlot(UInt16(slot))) != ownerByMap
       {

@@ -393,7 +393,7 @@ extension Engine {
     var output = OutputQueue()
     swap(&reply.queue, &output)
     act(as: shard)
-    run(transaction)
+    perform(transaction)
     swap(&reply.queue, &output)
     keep(&output, for: place, of: round)
   }

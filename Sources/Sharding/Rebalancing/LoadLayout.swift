@@ -34,6 +34,8 @@ struct LoadLayout {
   var spread: Double { LoadLayout.spread(sums) }
 
   private let loads: [Int]
+  /// The slots that stay where they are.
+  private let fixed: [Bool]
   private let rangeLimit: Int
   private var sums: [Int]
   private var rangeCount: Int
@@ -41,30 +43,41 @@ struct LoadLayout {
   /// The deal of slots, whose present owners are `present` (nil: to be given out), so that the loads
   /// of `shardCount` shards become equal.
   init(present: [Int?], shardCount: Int, loads: [UInt64], rangeLimit: Int) {
-    let loads = LoadLayout.scaled(loads)
-    let share = Double(loads.reduce(0, +)) / Double(shardCount)
-    let hot = loads.indices.filter { Double(loads[$0]) > share }
-      .sorted { (loads[$0], $1) > (loads[$1], $0) }
-    var held = [Int](repeating: 0, count: shardCount)
-    for (slot, owner) in present.enumerated() { if let owner { held[owner] += loads[slot] } }
-    let before = LoadLayout.spread(held)
-    let start = LoadLayout.filled(present, shardCount, loads)
-    var better = LoadLayout(start, shardCount, loads, rangeLimit, hot, before)
-    better.improve()
+    var better = LoadLayout(
+      improving: present, shardCount: shardCount, loads: loads, rangeLimit: rangeLimit,
+      fixed: [Bool](repeating: false, count: present.count))
     if better.rangeCount > rangeLimit || better.unevenness > LoadLayout.tolerance {
-      let new = LoadLayout.new(present, shardCount, loads, rangeLimit)
-      var other = LoadLayout(new, shardCount, loads, rangeLimit, hot, before)
+      let new = LoadLayout.new(present, shardCount, better.loads, rangeLimit)
+      var other = LoadLayout(
+        new, shardCount, better.loads, rangeLimit, better.hotSlots, better.spreadBefore,
+        better.fixed)
       other.improve()
       if better.rangeCount > rangeLimit || other.spread < better.spread { better = other }
     }
     self = better
   }
 
+  /// The same, only improved step by step, without the `fixed` slots.
+  init(
+    improving present: [Int?], shardCount: Int, loads: [UInt64], rangeLimit: Int, fixed: [Bool]
+  ) {
+    let loads = LoadLayout.scaled(loads)
+    let share = Double(loads.reduce(0, +)) / Double(shardCount)
+    let hot = loads.indices.filter { Double(loads[$0]) > share }
+      .sorted { (loads[$0], $1) > (loads[$1], $0) }
+    var held = [Int](repeating: 0, count: shardCount)
+    for (slot, owner) in present.enumerated() { if let owner { held[owner] += loads[slot] } }
+    let start = LoadLayout.filled(present, shardCount, loads)
+    self.init(start, shardCount, loads, rangeLimit, hot, LoadLayout.spread(held), fixed)
+    improve()
+  }
+
   private init(
     _ owners: [Int], _ shardCount: Int, _ loads: [Int], _ rangeLimit: Int, _ hotSlots: [Int],
-    _ spreadBefore: Double
+    _ spreadBefore: Double, _ fixed: [Bool]
   ) {
     self.owners = owners
+    self.fixed = fixed
     self.loads = loads
     self.rangeLimit = rangeLimit
     self.hotSlots = hotSlots
@@ -185,16 +198,16 @@ extension LoadLayout {
         var load = 0
         for slot in first..<end {
           load += loads[slot]
-          if load >= difference { break }
+          if load >= difference || fixed[slot] { break }
           consider(first..<slot + 1, load)
         }
         load = 0
         for slot in (first..<end).reversed() {
           load += loads[slot]
-          if load >= difference { break }
+          if load >= difference || fixed[slot] { break }
           consider(slot..<end, load)
         }
-        for slot in first..<end { consider(slot..<slot + 1, loads[slot]) }
+        for slot in first..<end where !fixed[slot] { consider(slot..<slot + 1, loads[slot]) }
       }
       first = end
     }

@@ -54,7 +54,7 @@ extension Rebalancer {
   }
 
   mutating func beginRebalance(
-    _ id: JobID, _ goal: SlotGoal, _ mode: MigrationMode, _ now: Int64
+    _ id: JobID, _ goal: SlotGoal, _ mode: MigrationMode, _ isAutomatic: Bool, _ now: Int64
   ) throws(RebalancerRefusal) {
     try checkNothingWhole(id)
     let plan = try planRebalance(goal: goal)
@@ -63,15 +63,9 @@ extension Rebalancer {
         id: id, operation: .rebalance, mode: mode, slots: [], source: nil, target: nil,
         createdAt: now, updatedAt: now, state: .moving, slotsTotal: plan.slotCount),
       steps: steps(plan))
-    if let slot = plan.hotSlots.first {
-      work.record.message = Rebalancer.hotSlotMessage(slot, more: plan.hotSlots.count - 1)
-    }
+    work.record.isAutomatic = isAutomatic
+    work.record.message = plan.message
     accept([work], now)
-  }
-
-  private static func hotSlotMessage(_ slot: HashSlot, more: Int) -> String {
-    let others = more > 0 ? " and \(more) more are" : " is"
-    return "slot \(slot.number)\(others) hotter than a shard's share: loads cannot be made equal"
   }
 
   /// The plan from what is to what there is to be.
@@ -132,7 +126,7 @@ extension Rebalancer {
   private func check(_ goal: SlotGoal) throws(RebalancerRefusal) {
     switch goal {
     case .byCount: break
-    case .byLoad(let loads):
+    case .byLoad(let loads), .towardsLoad(let loads, fixed: _):
       guard loads.count == HashSlot.count else {
         throw RebalancerRefusal("Loads are of \(HashSlot.count) slots")
       }
@@ -210,8 +204,8 @@ extension Rebalancer {
             slotsTotal: steps.reduce(0) { $0 + $1.slotCount }), steps: steps))
     }
     var busy = SlotSet()
-    for work in active { for range in work.pendingSlots { _ = busy.insert(range) } }
-    if let current { for range in current.flip.slots { _ = busy.insert(range) } }
+    for work in active { for range in work.pendingSlots { busy.insert(range) } }
+    if let current { for range in current.flip.slots { busy.insert(range) } }
     for block in blocks {
       if let slot = block.slots.slots.first(where: busy.contains) {
         throw RebalancerRefusal("I am already migrating slot \(slot.number).")
@@ -245,7 +239,7 @@ extension Rebalancer {
       guard let owner = topology.owners[slot] else {
         throw RebalancerRefusal("Slot \(slot.number) has no node served.")
       }
-      _ = owners[owner, default: SlotSet()].insert(SlotRange(slot, slot))
+      owners[owner, default: SlotSet()].insert(slot)
     }
     if let source {
       guard owners.count == 1 else {
@@ -311,7 +305,7 @@ extension Rebalancer {
       var owners: [Int: SlotSet] = [:]
       for slot in slots.slots {
         guard let owner = topology.owners[slot] else { continue }
-        _ = owners[owner, default: SlotSet()].insert(SlotRange(slot, slot))
+        owners[owner, default: SlotSet()].insert(slot)
       }
       steps = owners.sorted { $0.key < $1.key }.map { owner, slots in
         .flip(source: topology.shards[owner].id, target: nil, slots: slots.ranges)
@@ -353,6 +347,14 @@ extension Rebalancer {
       throw RebalancerRefusal("The shard is not in the cluster")
     }
     acceptManual(id, [.bump(shard)], mustBeEmpty: false, now)
+  }
+
+  mutating func beginAnnounce(
+    _ id: JobID, _ type: EndpointType,
+    _ address: @escaping @Sendable (ClusterShard) -> EndpointAddress?, _ now: Int64
+  ) throws(RebalancerRefusal) {
+    try checkIsNew([id])
+    acceptManual(id, [.announce(type, address: address)], mustBeEmpty: false, now)
   }
 
   private func checkIsHere(_ target: ShardID) throws(RebalancerRefusal) {

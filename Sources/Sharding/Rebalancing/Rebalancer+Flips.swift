@@ -30,6 +30,7 @@ extension Rebalancer {
     case .join: join(index, now)
     case .leave: leave(index, now)
     case .bump(let shard): bump(index, shard, now)
+    case .announce(let type, let address): announce(type, address, now)
     case .flip(let source, let target, let slots): begin(index, source, target, slots, now)
     }
     return true
@@ -117,6 +118,29 @@ extension Rebalancer {
       ], now)
   }
 
+  private mutating func announce(
+    _ type: EndpointType, _ address: (ClusterShard) -> EndpointAddress?, _ now: Int64
+  ) {
+    // Those that are on their way into the map come with the address that is announced then.
+    for index in active.indices {
+      for place in active[index].joining.indices {
+        let shard = active[index].joining[place]
+        if let new = address(shard) { active[index].joining[place].address = new }
+      }
+    }
+    var next = topology
+    next.endpoints = type
+    for place in next.shards.indices {
+      if let new = address(next.shards[place]) { next.shards[place].address = new }
+    }
+    guard next != topology else { return }
+    next.epoch = next.epoch.next
+    publish(next)
+    record(
+      .configurationChanged,
+      [.init("what", "announce"), .init("epoch", next.epoch.number)], now)
+  }
+
   private mutating func publish(_ next: Topology) {
     topology = next
     map = next.map
@@ -138,7 +162,7 @@ extension Rebalancer {
     }
     var mine = SlotSet()
     for slot in slots.slots where topology.owners[slot] == owner {
-      _ = mine.insert(SlotRange(slot, slot))
+      mine.insert(slot)
     }
     var ranges = mine.ranges
     active[index].record.slotsTotal -= slots.slotCount - ranges.slotCount

@@ -37,12 +37,14 @@ extension Rebalancer {
     switch input {
     case .resize(let id, let shards, let mode, let new):
       try beginResize(id, shards: shards, mode, new, now)
-    case .rebalance(let id, let goal, let mode): try beginRebalance(id, goal, mode, now)
+    case .rebalance(let id, let goal, let mode, let isAutomatic):
+      try beginRebalance(id, goal, mode, isAutomatic, now)
     case .move(let blocks, let source, let mode):
       try beginMove(blocks, source: source, mode, now)
     case .assign(let id, let slots, let target): try beginAssign(id, slots, to: target, now)
     case .setSlot(let id, let slot, let target): try beginSetSlot(id, slot, to: target, now)
     case .bumpEpoch(let id, let shard): try beginBump(id, shard, now)
+    case .announce(let id, let type, let address): try beginAnnounce(id, type, address, now)
     case .cancel(let id):
       guard let index = active.firstIndex(where: { $0.id == id && !$0.isManual }),
         active[index].outcome == nil
@@ -262,6 +264,7 @@ extension RebalancerJob {
       .init("job", "\(id)"), .init("operation", operation.word.lowercased()),
       .init("mode", mode.rawValue),
     ]
+    if isAutomatic { fields.append(.init("cause", "auto-rebalance")) }
     if case .resize(let shards) = operation { fields.append(.init("shards", shards)) }
     if let source { fields.append(.init("source", "\(source.nodeID)")) }
     if let target { fields.append(.init("target", "\(target.nodeID)")) }

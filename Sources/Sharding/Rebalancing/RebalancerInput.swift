@@ -63,8 +63,8 @@ extension Rebalancer {
 
     /// That there be `shards` shards with equal shares.
     case resize(JobID, shards: Int, mode: MigrationMode, new: NewShards)
-    /// That the slots be dealt to the present shards in this way.
-    case rebalance(JobID, goal: SlotGoal, mode: MigrationMode)
+    /// That the slots be dealt to the present shards in this way; `isAutomatic` if nobody asked.
+    case rebalance(JobID, goal: SlotGoal, mode: MigrationMode, isAutomatic: Bool = false)
     /// That slots go to shards: all blocks or none. With a `source`, all slots must be that
     /// shard's (`CLUSTER MIGRATESLOTS`); without, they may be anyone's.
     case move([Block], source: ShardID?, mode: MigrationMode)
@@ -77,6 +77,10 @@ extension Rebalancer {
     /// That the shard get an epoch above all others. Nothing of it is listed; `.finished` tells the
     /// end. (`wantsEpoch` says whether there is a point in it.)
     case bumpEpoch(JobID, ShardID)
+    /// That clients be told these addresses, and to connect to that part of them; a shard that there
+    /// is no address for keeps its own. Nothing of it is listed; `.finished` tells the end.
+    case announce(
+      JobID, EndpointType, address: @Sendable (_ shard: ClusterShard) -> EndpointAddress?)
     /// That this job end after the flip on its way; of jobs that are made by hand, none.
     case cancel(JobID)
     /// That all jobs end after the flip on its way.
@@ -131,7 +135,7 @@ extension Rebalancer {
     public let mustBeEmpty: Bool
 
     /// How many slots these are.
-    public var slotCount: Int { slots.reduce(0) { $0 + $1.count } }
+    public var slotCount: Int { slots.slotCount }
   }
 
   /// Something to be done.

@@ -97,6 +97,8 @@ public struct RebalancerJob: Hashable, Sendable {
   public let id: JobID
   /// What was asked for.
   public let operation: Operation
+  /// Whether nobody asked for it: `auto-rebalance`.
+  public internal(set) var isAutomatic = false
   /// How slots are moved.
   public let mode: MigrationMode
   /// The slots as they were asked for, range by range; empty unless it is a move.

@@ -7,6 +7,8 @@ public enum SlotGoal: Hashable, Sendable {
   case byWeight([ShardID: Double])
   /// Shares of equal load, slot by slot (16384 of them) in any unit. Without any load by count.
   case byLoad([UInt64])
+  /// The same, but only by improving the present deal step by step, and no `fixed` slot moves.
+  case towardsLoad([UInt64], fixed: [SlotRange])
 }
 
 /// Slots that go from one shard to another.
@@ -19,7 +21,7 @@ public struct SlotMove: Hashable, Sendable {
   public let slots: [SlotRange]
 
   /// How many slots these are.
-  public var slotCount: Int { slots.reduce(0) { $0 + $1.count } }
+  public var slotCount: Int { slots.slotCount }
 }
 
 /// How far apart the loads of shards are: the highest less the lowest, relative to the mean, so that
@@ -47,6 +49,13 @@ public struct SlotPlan: Hashable, Sendable {
   public let hotSlots: [HashSlot]
   /// By load: how far apart the loads of shards are. Else nil.
   public let loadSpread: LoadSpread?
+
+  /// What there is to say of it: that a slot is hotter than a shard's share; else empty.
+  public var message: String {
+    guard let slot = hotSlots.first else { return "" }
+    let others = hotSlots.count > 1 ? " and \(hotSlots.count - 1) more are" : " is"
+    return "slot \(slot.number)\(others) hotter than a shard's share: loads cannot be made equal"
+  }
 
   /// How many slots are moved.
   public var slotCount: Int { moves.reduce(0) { $0 + $1.slotCount } }
@@ -78,7 +87,16 @@ public struct SlotPlan: Hashable, Sendable {
       dealt = layout.owners
       spread = LoadSpread(before: layout.spreadBefore, after: layout.spread)
       hotSlots = layout.hotSlots.map { HashSlot(UInt16($0)) }
-    case .byCount, .byLoad:
+    case .towardsLoad(let loads, let fixed) where loads.contains { $0 > 0 }:
+      precondition(loads.count == HashSlot.count)
+      let set = SlotSet(fixed)
+      let layout = LoadLayout(
+        improving: present, shardCount: targets.count, loads: loads, rangeLimit: limit,
+        fixed: (0..<HashSlot.count).map { set.contains(HashSlot(UInt16($0))) })
+      dealt = layout.owners
+      spread = LoadSpread(before: layout.spreadBefore, after: layout.spread)
+      hotSlots = layout.hotSlots.map { HashSlot(UInt16($0)) }
+    case .byCount, .byLoad, .towardsLoad:
       dealt = SlotLayout.owners(present: present, weights: even, rangeLimit: limit)
     case .byWeight(let weights):
       dealt = SlotLayout.owners(

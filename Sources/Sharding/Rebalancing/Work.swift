@@ -10,6 +10,9 @@ struct Work: Sendable {
     case leave
     /// A shard gets an epoch above all others.
     case bump(ShardID)
+    /// Clients are told other addresses.
+    case announce(
+      EndpointType, address: @Sendable (_ shard: ClusterShard) -> EndpointAddress?)
   }
 
   /// Whether clients drive it by hand: it is not listed, goes first, and need not be saved before
@@ -103,54 +106,7 @@ struct SaveState: Sendable {
   var notBefore: Int64 = .min
 }
 
-/// A set of slots.
-struct SlotSet: Sendable {
-  private var bits = [Bool](repeating: false, count: HashSlot.count)
-
-  /// No slot.
-  init() {}
-
-  /// All the slots of some ranges.
-  init(_ ranges: [SlotRange]) { for range in ranges { _ = insert(range) } }
-
-  /// Adds a range; false if one of its slots was there before.
-  mutating func insert(_ range: SlotRange) -> Bool {
-    var isNew = true
-    for slot in range.first.index...range.last.index {
-      if bits[slot] { isNew = false }
-      bits[slot] = true
-    }
-    return isNew
-  }
-
-  /// Whether the slot is in the set.
-  func contains(_ slot: HashSlot) -> Bool { bits[slot.index] }
-
-  /// The set as maximal ranges.
-  var ranges: [SlotRange] {
-    var ranges: [SlotRange] = []
-    var first = 0
-    for end in 1...HashSlot.count where end == HashSlot.count || bits[end] != bits[first] {
-      if bits[first] {
-        ranges.append(SlotRange(HashSlot(UInt16(first)), HashSlot(UInt16(end - 1))))
-      }
-      first = end
-    }
-    return ranges
-  }
-}
-
 extension [SlotRange] {
-  /// How many slots are in these ranges.
-  var slotCount: Int { reduce(0) { $0 + $1.count } }
-
-  /// The slots of these ranges, one by one.
-  var slots: [HashSlot] {
-    flatMap { range in
-      (range.first.index...range.last.index).map { HashSlot(UInt16($0)) }
-    }
-  }
-
   /// The first `count` slots, and the others.
   func split(after count: Int) -> (first: [SlotRange], rest: [SlotRange]) {
     var left = count

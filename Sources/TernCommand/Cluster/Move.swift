@@ -106,7 +106,7 @@ struct MovePart: Equatable {
     let owners = ownership.owners
     var parts: [MovePart] = []
     for range in ranges {
-      for index in range.first.index...range.last.index {
+      for index in range.indices {
         guard let owner = owners[index] else { throw .refused("slot \(index) belongs to nobody") }
         if owner == target { continue }
         let slot = HashSlot(UInt16(index))

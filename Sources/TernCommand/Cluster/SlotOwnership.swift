@@ -32,13 +32,8 @@ struct SlotOwnership: Equatable {
   var owners: [String?] {
     var owners = [String?](repeating: nil, count: HashSlot.count)
     for (slots, owner) in ranges {
-      for slot in slots.first.index...slots.last.index { owners[slot] = owner }
+      for slot in slots.indices { owners[slot] = owner }
     }
     return owners
   }
-}
-
-extension SlotRange {
-  /// `0-99`, or `200` for one slot.
-  var text: String { first == last ? "\(first.number)" : "\(first.number)-\(last.number)" }
 }

@@ -40,10 +40,9 @@ struct SlotList {
     var table = Table(
       .numbers("shard"), .words("id"), .words("address"), .numbers("slots"), .words("ranges"))
     for (shard, ranges) in lines {
-      let count = ranges.reduce(0) { $0 + $1.count }
       table.rows.append([
-        "\(shard.number)", shard.shortID, shard.address, Quantity.count(count),
-        ranges.map(\.text).joined(separator: " "),
+        "\(shard.number)", shard.shortID, shard.address, Quantity.count(ranges.slotCount),
+        ranges.map(\.description).joined(separator: " "),
       ])
     }
     return table.text
@@ -58,7 +57,7 @@ struct SlotList {
         .object([
           .init("shard", .integer(shard.number)), .init("id", .text(shard.id)),
           .init("address", .text(shard.address)),
-          .init("slots", .integer(ranges.reduce(0) { $0 + $1.count })),
+          .init("slots", .integer(ranges.slotCount)),
           .init(
             "ranges",
             .list(
