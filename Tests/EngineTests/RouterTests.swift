@@ -17,10 +17,14 @@ private struct Two: ~Copyable {
   init(settings: Settings = Settings()) throws {
     let board = MapBoard(.test(4))
     let mailboxes = [Mailbox(), Mailbox()]
-    first = try Rig(board: board, worker: 0, of: mailboxes, local: [1, 3], settings: settings)
-    second = try Rig(board: board, worker: 1, of: mailboxes, local: [2, 4], settings: settings)
-    self.board = board
+    var first = try Rig(
+      board: board, worker: 0, of: mailboxes, local: [1, 3], settings: settings)
+    let second = try Rig(
+      board: board, worker: 1, of: mailboxes, local: [2, 4], settings: settings)
     client = try first.connect(to: nil)
+    self.first = first
+    self.second = second
+    self.board = board
   }
 
   /// One turn of the second worker, then one of the first.
@@ -290,7 +294,8 @@ private func slots(of key: String) -> [SlotRange] {
     two.first.engine.disconnect(two.client)
     two.settle()
     #expect(two.first.engine.watches.count == 0 && two.second.engine.watches.count == 0)
-    #expect(two.second.engine.router.watchers.isEmpty)
+    let watcherCount = two.second.engine.router.watchers.count
+    #expect(watcherCount == 0)
     #expect(two.first.engine.listeners == 0 && two.second.engine.listeners == 0)
   }
 
@@ -341,7 +346,8 @@ private func slots(of key: String) -> [SlotRange] {
     while two.second.engine.mailbox.send(.control(.resetStatistics, number: 0)) {}
     two.send("SET \(keys[1]) 1\nSET \(keys[0]) 1")
     two.first.engine.sendHops()
-    #expect(two.first.engine.hasHops)
+    let hasHops = two.first.engine.hasHops
+    #expect(hasHops)
     two.send("GET \(keys[0])")
     #expect(two.first.shownReplies(to: two.client) == "")
     two.settle()
