@@ -29,7 +29,9 @@ extension Engine {
   }
 
   /// Live sessions.
-  public var clientCount: Int { sessions.count - router.watchers.count - (router.agent < 0 ? 0 : 1) }
+  public var clientCount: Int {
+    sessions.count - router.watchers.count - (router.agent < 0 ? 0 : 1)
+  }
 
   /// The client is gone: its session ends, its memory is given back. Nothing of its output may be lent to anyone any more.
   public mutating func disconnect(_ client: ClientID) {

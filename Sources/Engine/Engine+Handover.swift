@@ -199,6 +199,7 @@ extension Engine {
   private mutating func takeMap() {
     (map, mapRevision) = board.current
     router.view &+= 1
+    setWorkers()
     if !openSlots.isEmpty { mapChanged() }
   }
 

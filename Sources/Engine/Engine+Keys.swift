@@ -68,7 +68,8 @@ extension Engine {
   /// removed. O(keys of the shard).
   func forEachLiveEntry(ofShard shard: Int32, _ body: (EntryRef) -> Void) {
     var found: [EntryRef] = []
-    for slot in 0..<HashSlot.count where isShown(slot, to: shard) && keyspace.keyCount(of: slot) > 0 {
+    for slot in 0..<HashSlot.count where isShown(slot, to: shard) && keyspace.keyCount(of: slot) > 0
+    {
       var prefix: UInt64? = 0
       while let from = prefix {
         prefix = keyspace.scan(slot, from: from, into: &found)

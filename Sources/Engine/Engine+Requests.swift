@@ -93,7 +93,8 @@ extension Engine {
   mutating func resume(_ postponed: Postponed, of index: Int32) {
     var queue = CommandQueue()
     swap(&queue, &postponed.queue)
-    guard let request = queue.requests.first else { return }
+    if queue.requests.isEmpty { return }
+    let request = queue.requests[0]
     current = index
     swap(&reply.queue, &sessions[index].output)
     reply.version = sessions[index].version

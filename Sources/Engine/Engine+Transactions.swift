@@ -130,7 +130,9 @@ extension Engine {
     let state = slotState(slot, of: shard)
     var tally = KeyTally()
     if state.asksForKeys(asking: isAsking), let table = table(of: slot, at: shard) {
-      guard let first = queue.requests.firstIndex(where: { $0.slot >= 0 }) else { return .serve }
+      guard let first = queue.requests.indices.first(where: { queue.requests[$0].slot >= 0 }) else {
+        return .serve
+      }
       let arguments = queue.arguments(of: first)
       let key = arguments[Int(hot[Int(queue.requests[first].id.rawValue)].firstKey)]
       for i in queue.requests.indices where queue.requests[i].slot >= 0 {

@@ -247,6 +247,7 @@ public struct Engine: ~Copyable {
     workers = options.workers
     mailbox = options.mailbox
     router.peers = options.peers
+    setWorkers()
     keyspace.frequencyRule = FrequencyRule(seed: options.randomSeed ^ 0x6c66_7500)
     keyspace.measureGrowth(with: options.processorClock.nanoseconds)
     applySettings()

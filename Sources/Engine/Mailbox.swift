@@ -36,6 +36,8 @@ public final class Mailbox: Sendable {
 
   private let waiting = Mutex<[MailboxMessage]>([])
   private let isFilled = Atomic<Bool>(false)
+  /// Whoever reads here looks before it waits: the bell need not be rung.
+  private let isAwake = Atomic<Bool>(false)
   private let bell = Mutex<Bell?>(nil)
 
   /// What is rung for the worker that reads here. A type of its own: a bare closure in a generic box is wrapped once more by every access.
@@ -75,7 +77,7 @@ public final class Mailbox: Sendable {
   /// Leaves requests of router clients, and wakes the worker that runs them. False if the mailbox is full.
   func send(_ batch: HopBatch) -> Bool {
     if !send(.hops(batch)) { return false }
-    bell.withLock { $0 }?.ring()
+    ring()
     return true
   }
 
@@ -85,9 +87,24 @@ public final class Mailbox: Sendable {
   private func pushAlways(_ message: MailboxMessage) {
     waiting.withLock { messages in
       messages.append(message)
-      isFilled.store(true, ordering: .releasing)
+      isFilled.store(true, ordering: .sequentiallyConsistent)
     }
-    bell.withLock { $0 }?.ring()
+    ring()
+  }
+
+  /// Wakes the worker that reads here, unless it will look before it waits. In one order of all threads either it is seen to be awake, and
+  /// then looks later than this message came, or it is rung.
+  private func ring() {
+    if !isAwake.load(ordering: .sequentiallyConsistent) { bell.withLock { $0 }?.ring() }
+  }
+
+  /// The worker that reads here is awake, until it says otherwise.
+  public func wakeUp() { isAwake.store(true, ordering: .relaxed) }
+
+  /// It is about to wait. False if there is mail: it should not.
+  public func fallAsleep() -> Bool {
+    isAwake.store(false, ordering: .sequentiallyConsistent)
+    return !isFilled.load(ordering: .sequentiallyConsistent)
   }
 
   /// Leaves a message. False if the mailbox is full: the message was not taken.
@@ -95,7 +112,7 @@ public final class Mailbox: Sendable {
     waiting.withLock { messages in
       guard messages.count < Self.capacity else { return false }
       messages.append(message)
-      isFilled.store(true, ordering: .releasing)
+      isFilled.store(true, ordering: .sequentiallyConsistent)
       return true
     }
   }

@@ -108,7 +108,11 @@ struct WorkerLoop: ~Copyable {
   mutating func turn() -> State {
     let count: Int
     do throws(ReactorError) {
+      var timeout = timeout
+      // While it works nobody has to wake it: it looks into its mailbox before it waits.
+      if timeout > 0, !engine.mailbox.fallAsleep() { timeout = 0 }
       count = try reactor.turn(timeout: timeout)
+      engine.mailbox.wakeUp()
     } catch {
       process.failed("worker \(index): \(error)")
       return .failed

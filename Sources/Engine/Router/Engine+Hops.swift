@@ -9,75 +9,99 @@ extension Engine {
 
   /// Whether a hop can be added to what goes to a worker.
   func canSend(to worker: Int) -> Bool {
-    guard worker < router.outgoing.count, let batch = router.outgoing[worker] else { return true }
-    return !batch.isFull
+    worker < router.peers.count && (router.lanes.isEmpty || !router.lanes[worker].isFull)
   }
 
-  /// Adds a request of a client to the batch for a worker. With a place the client's round waits for the answer.
+  /// Adds a request of a client to what goes to a worker. The client's round, which is the one at hand, waits for the answer.
   mutating func add(
     _ hop: Hop, _ call: Call, large: [HeldBulk], to worker: Int, for index: Int32
   ) {
-    let batch = outgoing(to: worker)
+    if router.lanes.isEmpty { layLanes() }
     do throws(OutOfMemory) {
-      try batch.queue.append(call, large: large, isDeniedWithoutMemory: false)
+      try router.lanes[worker].queue.append(call, large: large, isDeniedWithoutMemory: false)
     } catch { return abandon(index) }
-    let first = batch.hops.count
-    batch.hops.append(hop)
-    if let last = batch.groups.indices.last, batch.groups[last].client.index == index,
-      batch.groups[last].clientNumber == sessions[index].id, hop.kind != .unwatch,
-      batch.hops[batch.groups[last].first].kind != .unwatch
-    {
-      batch.groups[last].count += 1
-    } else {
-      batch.groups.append(
-        HopGroup(
-          client: ClientID(index: index), clientNumber: sessions[index].id,
-          version: sessions[index].version,
-          leavesClocks: sessions[index].mode.contains(.noTouch),
-          address: sessions[index].address, first: first, count: 1))
-      if hop.kind != .unwatch { sessions[index].round?.outstanding += 1 }
-    }
-    if batch.isFull { post(batch) }
+    addAppended(hop, to: worker, for: index)
   }
 
-  /// Adds an EXEC of the current client with its transaction.
-  mutating func add(_ hop: Hop, _ call: Call, to worker: Int, with transaction: Transaction) {
-    let batch = outgoing(to: worker)
+  /// The same for the part of a request that concerns one key.
+  mutating func add(
+    _ hop: Hop, part key: Int, step: Int, of call: Call, _ way: Way, to worker: Int
+  ) {
+    if router.lanes.isEmpty { layLanes() }
+    do throws(OutOfMemory) {
+      try router.lanes[worker].queue.append(
+        part: key, step: step, of: call, slot: way.slot, way.hash, large: large)
+    } catch { return abandon(current) }
+    addAppended(hop, to: worker, for: current)
+  }
+
+  /// Adds an EXEC of a client with its transaction.
+  mutating func add(
+    _ hop: Hop, _ call: Call, to worker: Int, with transaction: Transaction, for index: Int32
+  ) {
+    if router.lanes.isEmpty { layLanes() }
     var hop = hop
-    hop.transaction = Int32(batch.transactions.count)
-    batch.transactions.append(transaction)
-    add(hop, call, large: [], to: worker, for: current)
+    hop.transaction = Int32(router.lanes[worker].transactions.count)
+    router.lanes[worker].transactions.append(transaction)
+    add(hop, call, large: [], to: worker, for: index)
   }
 
-  /// The batch for a worker that is being filled.
-  private mutating func outgoing(to worker: Int) -> HopBatch {
-    while router.outgoing.count < router.peers.count { router.outgoing.append(nil) }
-    if let batch = router.outgoing[worker] { return batch }
-    let batch: HopBatch
-    if let place = router.free.lastIndex(where: { $0.worker == worker }) {
-      batch = router.free.remove(at: place)
+  /// Its request is in the queue already.
+  @inline(__always)
+  private mutating func addAppended(_ hop: Hop, to worker: Int, for index: Int32) {
+    let first = router.lanes[worker].hops.count
+    router.lanes[worker].hops.append(hop)
+    let isAwaited = hop.kind != .unwatch
+    let last = router.lanes[worker].groups.count &- 1
+    if last >= 0, router.lanes[worker].groups[last].client.index == index,
+      router.lanes[worker].groups[last].clientNumber == sessions[index].id,
+      router.lanes[worker].groups[last].isAwaited == isAwaited
+    {
+      router.lanes[worker].groups[last].count &+= 1
     } else {
-      batch = HopBatch(to: worker, from: mailbox)
+      beginGroup(at: first, isAwaited: isAwaited, to: worker, for: index)
     }
-    router.outgoing[worker] = batch
-    return batch
+    if first &+ 1 >= HopLoad.hopLimit || router.lanes[worker].isFull { post(worker) }
   }
 
-  /// Leaves a batch in its worker's mailbox. If that is full it stays, and is tried again in the next turn.
-  private mutating func post(_ batch: HopBatch) {
-    if router.peers[batch.worker].send(batch) { router.outgoing[batch.worker] = nil }
+  @inline(never)
+  private mutating func beginGroup(
+    at first: Int, isAwaited: Bool, to worker: Int, for index: Int32
+  ) {
+    router.lanes[worker].groups.append(
+      HopGroup(
+        client: ClientID(index: index), clientNumber: sessions[index].id,
+        version: sessions[index].version,
+        leavesClocks: sessions[index].mode.contains(.noTouch), isAwaited: isAwaited,
+        address: sessions[index].address, first: first, count: 1))
+    if isAwaited { router.round.outstanding += 1 }
+  }
+
+  @inline(never)
+  private mutating func layLanes() {
+    for _ in router.peers { router.lanes.append(HopLoad()) }
+  }
+
+  /// Leaves what was gathered for a worker in its mailbox. If that is full it stays, and is tried again in the next turn.
+  private mutating func post(_ worker: Int) {
+    let batch = router.free.popLast() ?? HopBatch(from: mailbox)
+    batch.worker = worker
+    swap(&batch.load, &router.lanes[worker])
+    if router.peers[worker].send(batch) { return }
+    swap(&batch.load, &router.lanes[worker])
+    router.free.append(batch)
   }
 
   /// Sends what was gathered. Called at the end of a turn.
   public mutating func sendHops() {
-    for worker in router.outgoing.indices {
-      if let batch = router.outgoing[worker] { post(batch) }
-    }
+    for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty { post(worker) }
   }
 
   /// Whether hops wait to be sent or run, so that the next turn should follow at once.
   public var hasHops: Bool {
-    !router.arrived.isEmpty || router.outgoing.contains { $0 != nil }
+    if !router.arrived.isEmpty { return true }
+    for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty { return true }
+    return false
   }
 
   // MARK: running
@@ -94,34 +118,39 @@ extension Engine {
       place += 1
     }
     router.arrived.removeAll(keepingCapacity: true)
+    leaveOutTime()
   }
 
   /// Runs a batch and sends it back.
   private mutating func answer(_ batch: HopBatch) {
+    var load = HopLoad()
+    swap(&load, &batch.load)
     if let agent = hopAgent() {
-      var queue = CommandQueue()
-      swap(&queue, &batch.queue)
-      swap(&reply.queue, &batch.replies)
-      reply.pool.expect(requestByteCount: queue.byteCount)
-      for group in batch.groups {
+      leaveOutTime()
+      swap(&reply.queue, &load.replies)
+      reply.pool.expect(requestByteCount: load.queue.byteCount)
+      for place in load.groups.indices {
         current = agent
-        sessions[agent].address = group.address
-        reply.version = group.version
-        if group.leavesClocks { touchClock = .max }
-        let before = batch.answers.count
-        run(group, of: batch, queue)
+        sessions[agent].address = load.groups[place].address
+        reply.version = load.groups[place].version
+        if load.groups[place].leavesClocks { touchClock = .max }
+        run(&load.groups[place], &load.answers, load.hops, load.queue, load.transactions)
         touchClock = accessClock
         if reply.finish() {
-          for i in before..<batch.answers.count { batch.answers[i].outcome = .lost }
+          load.groups[place].isDone = false
+          for i in load.groups[place].first..<load.answers.count {
+            load.answers[i].outcome = .lost
+          }
         }
       }
       sessions[agent].shard = Session.agent
       current = -1
-      swap(&reply.queue, &batch.replies)
-      swap(&queue, &batch.queue)
+      swap(&reply.queue, &load.replies)
     } else {
-      for _ in batch.hops { batch.answers.append(HopAnswer(outcome: .later)) }
+      for place in load.groups.indices { load.groups[place].isDone = false }
+      for _ in load.hops.indices { load.answers.append(HopAnswer(outcome: .later)) }
     }
+    swap(&load, &batch.load)
     batch.origin.answer(batch)
   }
 
@@ -141,29 +170,25 @@ extension Engine {
 
   /// Runs a client's hops, up to one that cannot be run; those behind it come back too.
   private mutating func run(
-    _ group: HopGroup, of batch: HopBatch, _ queue: borrowing CommandQueue
+    _ group: inout HopGroup, _ answers: inout Pile<HopAnswer>, _ hops: borrowing Pile<Hop>,
+    _ queue: borrowing CommandQueue, _ transactions: [Transaction]
   ) {
     let begin = reply.queue.byteCount
-    var isHindered = false
-    for number in 0..<group.count {
-      let i = group.first + number
-      if number % 16 == 0 { prefetch(queue, i..<min(i + 16, group.first + group.count)) }
-      if isHindered || reply.queue.byteCount - begin > settings.clientOutputPause {
-        isHindered = true
-        batch.answers.append(HopAnswer(outcome: .again))
+    let end = group.first + group.count
+    for i in group.first..<end {
+      if (i &- group.first) & 15 == 0 { prefetch(queue, i..<min(i + 16, end)) }
+      let before = reply.queue.byteCount
+      if !group.isDone || before - begin > settings.clientOutputPause {
+        group.isDone = false
+        answers.append(HopAnswer(outcome: .again))
         continue
       }
-      let before = reply.queue.byteCount
-      var answer = HopAnswer()
-      answer.outcome = run(batch.hops[i], i, of: batch, group, queue)
-      answer.byteCount = reply.queue.byteCount - before
-      if batch.hops[i].kind == .worker {
-        answer.revision = mapRevision
-        answer.keyCount = shownKeyCount
-      }
-      batch.answers.append(answer)
-      isHindered = answer.outcome != .done
+      let outcome = run(hops[i], i, &group, queue, transactions)
+      answers.append(
+        HopAnswer(outcome: outcome, byteCount: reply.queue.byteCount &- before))
+      if outcome != .done { group.isDone = false }
     }
+    group.byteCount = reply.queue.byteCount - begin
   }
 
   private func prefetch(_ queue: borrowing CommandQueue, _ range: Range<Int>) {
@@ -183,8 +208,33 @@ extension Engine {
   }
 
   /// Runs one hop as the shard that has its keys.
+  @inline(__always)
   private mutating func run(
-    _ hop: Hop, _ i: Int, of batch: HopBatch, _ group: HopGroup, _ queue: borrowing CommandQueue
+    _ hop: Hop, _ i: Int, _ group: inout HopGroup, _ queue: borrowing CommandQueue,
+    _ transactions: [Transaction]
+  ) -> HopOutcome {
+    let request = queue.requests[i]
+    let known = hot[Int(request.id.rawValue)]
+    if hop.kind == .keyed, known.lastKey == known.firstKey, openSlotBits == 0, pauses.isEmpty,
+      request.bulkCount == 0, known.firstKey > 0
+    {
+      let owner = keyspace.owner(of: Int(request.slot))
+      if owner >= 0 {
+        act(as: owner)
+        runRouted(
+          Call(
+            queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash),
+          byteCount: Int(request.byteCount))
+        return .done
+      }
+    }
+    return runSlowly(hop, i, &group, queue, transactions)
+  }
+
+  @inline(never)
+  private mutating func runSlowly(
+    _ hop: Hop, _ i: Int, _ group: inout HopGroup, _ queue: borrowing CommandQueue,
+    _ transactions: [Transaction]
   ) -> HopOutcome {
     let request = queue.requests[i]
     switch hop.kind {
@@ -205,8 +255,10 @@ extension Engine {
       act(as: Session.endpoint)
       let call = Call(queue.arguments(of: i), id: request.id, slot: -1, hash: .none)
       runRouted(call, byteCount: Int(request.byteCount))
+      group.revision = mapRevision
+      group.keyCount = shownKeyCount
       return .done
-    case .exec: return runExec(batch.transactions[Int(hop.transaction)], hop, for: group)
+    case .exec: return runExec(transactions[Int(hop.transaction)], hop, for: group)
     case .watch:
       let call = Call(
         queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash)
@@ -344,8 +396,8 @@ extension Engine {
     }
     let owner = keyspace.owner(of: queue.slot)
     let ownerByMap = map.owner(of: HashSlot(UInt16(queue.slot)))
-    for request in queue.requests where request.slot >= 0 {
-      let slot = Int(request.slot)
+    for i in queue.requests.indices where queue.requests[i].slot >= 0 {
+      let slot = Int(queue.requests[i].slot)
       if owner >= 0 {
         if keyspace.owner(of: slot) != owner { return .crossed }
         if openSlotBits != 0, openSlotSet.contains(HashSlot(UInt16(slot))) { return .later }
@@ -452,16 +504,16 @@ extension Engine {
     _ call: Call, _ transaction: Transaction, to worker: Int, asked: ShardID?,
     isWatching: Bool = false
   ) {
-    let round = openRound()
-    round.endInline(at: reply.queue.byteCount)
-    let place = round.addPlace()
+    openRound()
+    router.round.endInline(at: reply.queue.byteCount)
+    let place = router.round.addPlace()
     sessions[current].transaction = nil
     sessions[current].mode.remove([.multi, .asking])
-    round.watchWorker = -1
+    ownRound(of: current).watchWorker = -1
     add(
       Hop(kind: .exec, isWatching: isWatching, place: Int32(place), asked: asked), call,
-      to: worker, with: transaction)
-    round.add(answerAt: place, isSilent: reply.isSilent)
+      to: worker, with: transaction, for: current)
+    router.round.add(answerAt: place, isSilent: reply.isSilent)
   }
 
   /// Whatever a router client watches on other workers it watches no more.

@@ -8,66 +8,109 @@ internal import Storage
 extension Engine {
   /// Takes a batch back whose requests were answered.
   mutating func take(answered batch: HopBatch) {
+    var load = HopLoad()
+    swap(&load, &batch.load)
     var replies = OutputQueue()
-    swap(&replies, &batch.replies)
+    swap(&replies, &load.replies)
     var isKept = false
-    for group in batch.groups {
-      var byteCount = 0
-      for i in group.first..<group.first + group.count { byteCount += batch.answers[i].byteCount }
+    var waiting: [Int32] = []
+    for place in load.groups.indices {
+      let group = load.groups[place]
       let index = group.client.index
-      guard sessions.contains(index), sessions[index].id == group.clientNumber,
-        let round = sessions[index].round, batch.hops[group.first].kind != .unwatch
+      guard group.isAwaited, sessions.contains(index), sessions[index].id == group.clientNumber,
+        let round = sessions[index].round
       else {
-        replies.sent(byteCount, pool: &reply.pool)
+        replies.sent(group.byteCount, pool: &reply.pool)
         continue
       }
-      let isLost = !keep(&replies, byteCount, in: round)
-      if take(group, of: batch, in: round, isLost: isLost) { abandon(index) }
-      if round.bounced.contains(where: { $0.batch === batch }) { isKept = true }
-      round.outstanding -= 1
-      if round.outstanding == 0 { drive(index) }
+      swap(&router.round, &round.state)
+      if group.isDone, router.round.consists(of: group) {
+        finish(index, group, load.answers, &replies)
+        swap(&router.round, &round.state)
+        sessions[index].mode.remove(.routing)
+        goOn(index)
+        continue
+      }
+      router.round.layPlaces()
+      if !keep(&replies, group.byteCount) || !fill(group, load.answers, load.hops, batch) {
+        abandon(index)
+      }
+      if !group.isDone { isKept = true }
+      router.round.outstanding -= 1
+      if router.round.outstanding == 0 { waiting.append(index) }
+      swap(&router.round, &round.state)
     }
     replies.removeAll(pool: &reply.pool)
-    if !isKept, router.free.count < 4 * router.peers.count {
-      batch.removeAll()
-      router.free.append(batch)
-    }
+    if !isKept { load.removeAll() }
+    swap(&load, &batch.load)
+    if !isKept, router.free.count < 4 * router.peers.count { router.free.append(batch) }
+    for index in waiting { drive(index) }
   }
 
-  /// Fills the places of a group, whose replies are the last ones in the store. True if a reply is lost.
-  private mutating func take(
-    _ group: HopGroup, of batch: HopBatch, in round: Round, isLost: Bool
+  /// Writes the replies of the round at hand, all of which are a group's, in its order.
+  private mutating func finish(
+    _ index: Int32, _ group: HopGroup, _ answers: borrowing Pile<HopAnswer>,
+    _ replies: inout OutputQueue
+  ) {
+    swap(&reply.queue, &sessions[index].output)
+    reply.version = sessions[index].version
+    var i = group.first
+    for piece in router.round.pieces.indices {
+      let count = router.round.pieces[piece].count
+      if case .inline = router.round.pieces[piece].kind {
+        reply.move(count, from: &router.round.inline)
+        continue
+      }
+      var byteCount = 0
+      if count == group.count {
+        byteCount = group.byteCount
+      } else {
+        for answer in i..<i + count { byteCount &+= answers[answer].byteCount }
+      }
+      i += count
+      if router.round.pieces[piece].isSilent {
+        replies.sent(byteCount, pool: &reply.pool)
+      } else {
+        reply.move(byteCount, from: &replies)
+      }
+    }
+    router.round.inline.sent(0, pool: &reply.pool)
+    router.round.removeAll()
+    endAnswer(to: index)
+  }
+
+  /// Fills the places of a group in the round at hand, whose replies are the last ones in the store. False if a reply is lost.
+  private mutating func fill(
+    _ group: HopGroup, _ answers: borrowing Pile<HopAnswer>, _ hops: borrowing Pile<Hop>,
+    _ batch: HopBatch
   ) -> Bool {
-    if isLost { return true }
-    var offset = round.store.byteCount
-    for i in group.first..<group.first + group.count { offset -= batch.answers[i].byteCount }
+    var offset = router.round.store.byteCount - group.byteCount
     for i in group.first..<group.first + group.count {
-      let answer = batch.answers[i]
+      let answer = answers[i]
       switch answer.outcome {
       case .done:
-        round.places[Int(batch.hops[i].place)] = Round.Place(
-          offset: offset, byteCount: answer.byteCount, revision: answer.revision,
-          keyCount: answer.keyCount)
-      case .lost: return true
+        router.round.places[Int(hops[i].place)] = RoundState.Place(
+          offset: offset, byteCount: answer.byteCount, revision: group.revision,
+          keyCount: group.keyCount)
+      case .lost: return false
       case .elsewhere, .ask, .later, .again:
-        if case .later = answer.outcome { round.notBefore = now + 1 }
-        round.bounced.append(Round.Bounced(batch: batch, index: i, outcome: answer.outcome))
+        if case .later = answer.outcome { router.round.notBefore = now + 1 }
+        router.round.bounced.append(
+          RoundState.Bounced(batch: batch, index: i, outcome: answer.outcome))
       }
       offset += answer.byteCount
     }
-    return false
+    return true
   }
 
-  /// Moves replies into the store of a round. False if there is no memory for them.
-  private mutating func keep(
-    _ replies: inout OutputQueue, _ byteCount: Int, in round: Round
-  ) -> Bool {
+  /// Moves replies into the store of the round at hand. False if there is no memory for them.
+  private mutating func keep(_ replies: inout OutputQueue, _ byteCount: Int) -> Bool {
     var left = byteCount
     var isKept = true
     while left > 0 {
       let count = min(left, replies.front.byteCount)
       do throws(OutOfMemory) {
-        if isKept { try round.store.append(replies.front.extracting(0..<count)) }
+        if isKept { try router.round.store.append(replies.front.extracting(0..<count)) }
       } catch { isKept = false }
       replies.sent(count, pool: &reply.pool)
       left -= count
@@ -75,10 +118,9 @@ extension Engine {
     return isKept
   }
 
-  /// Runs a request of a queue for a place of a round of the current client, as that shard. Its reply waits there.
+  /// Runs a request of a queue for a place of the round at hand, as that shard. Its reply waits there.
   mutating func run(
-    _ queue: borrowing CommandQueue, _ i: Int, as shard: Int32, in table: Int, for place: Int,
-    of round: Round
+    _ queue: borrowing CommandQueue, _ i: Int, as shard: Int32, in table: Int, for place: Int
   ) {
     act(as: shard)
     let request = queue.requests[i]
@@ -91,16 +133,17 @@ extension Engine {
       byteCount: Int(request.byteCount))
     large = held
     swap(&reply.queue, &output)
-    keep(&output, for: place, of: round)
+    keep(&output, for: place)
   }
 
   /// Keeps all of a queue as the reply at a place.
-  private mutating func keep(_ output: inout OutputQueue, for place: Int, of round: Round) {
-    let offset = round.store.byteCount
+  private mutating func keep(_ output: inout OutputQueue, for place: Int) {
+    let offset = router.round.store.byteCount
     let byteCount = output.byteCount
-    if keep(&output, byteCount, in: round) {
-      round.places[place].offset = offset
-      round.places[place].byteCount = byteCount
+    router.round.layPlaces()
+    if keep(&output, byteCount) {
+      router.round.places[place].offset = offset
+      router.round.places[place].byteCount = byteCount
     } else {
       abandon(current)
     }
@@ -119,95 +162,101 @@ extension Engine {
 
   // MARK: writing
 
-  /// Writes the replies of a round, as far as they are there.
-  mutating func write(_ round: Round) {
-    var store = ByteBuffer()
-    swap(&store, &round.store)
-    var inline = OutputQueue()
-    swap(&inline, &round.inline)
-    while round.written < round.pieces.count {
-      let piece = round.pieces[round.written]
+  /// Writes the replies of the round at hand, as far as they are there.
+  mutating func writeRound() {
+    router.round.layPlaces()
+    while router.round.written < router.round.pieces.count {
+      let piece = router.round.pieces[router.round.written]
+      var isWritten = true
       switch piece.kind {
-      case .inline:
-        var left = piece.count
-        while left > 0 {
-          let count = min(left, inline.front.byteCount)
-          reply.appendUnreserved(inline.front.extracting(0..<count))
-          inline.sent(count, pool: &reply.pool)
-          left -= count
-        }
+      case .inline: reply.move(piece.count, from: &router.round.inline)
       case .answers:
         var count = 0
-        while count < piece.count, round.places[piece.first + count].byteCount >= 0 {
-          let place = round.places[piece.first + count]
-          if !piece.isSilent {
-            reply.appendUnreserved(
-              store.bytes.extracting(place.offset..<place.offset + place.byteCount))
-          }
+        while count < piece.count, router.round.places[piece.first + count].byteCount >= 0 {
+          if !piece.isSilent { copy(piece.first + count, from: 0) }
           count += 1
         }
-        round.pieces[round.written].first += count
-        round.pieces[round.written].count -= count
+        router.round.pieces[router.round.written].first += count
+        router.round.pieces[router.round.written].count -= count
+        isWritten = count == piece.count
       case .merged(let merge, let id):
-        let places = round.places[piece.first..<piece.first + piece.count]
-        if places.allSatisfy({ $0.byteCount >= 0 }) {
-          if !piece.isSilent { self.merge(places, merge, id, store.bytes) }
-          round.pieces[round.written].count = 0
-        }
+        isWritten = gather(piece)
+        if isWritten, !piece.isSilent { self.merge(piece, merge, id) }
       }
-      if case .inline = piece.kind {} else if round.pieces[round.written].count > 0 { break }
-      round.written += 1
+      if !isWritten { break }
+      router.round.written += 1
     }
-    inline.sent(0, pool: &reply.pool)
-    swap(&inline, &round.inline)
-    swap(&store, &round.store)
+    router.round.inline.sent(0, pool: &reply.pool)
   }
 
-  /// Writes one reply from several. The first error is the reply.
-  private mutating func merge(
-    _ places: ArraySlice<Round.Place>, _ merge: ReplyMerge, _ id: CommandID, _ store: RawSpan
-  ) {
-    for place in places where place.byteCount > 0 && store.byte(at: place.offset) == 45 {
-      return reply.appendUnreserved(
-        store.extracting(place.offset..<place.offset + place.byteCount))
+  /// Takes what was answered inline for places of a command over many into the store. Whether all places are filled.
+  private mutating func gather(_ piece: RoundState.Piece) -> Bool {
+    var isWhole = true
+    for place in piece.first..<piece.first + piece.count {
+      let byteCount = router.round.places[place].byteCount
+      if byteCount < 0 { isWhole = false }
+      if byteCount <= 0 || router.round.places[place].offset >= 0 { continue }
+      let offset = router.round.store.byteCount
+      var inline = OutputQueue()
+      swap(&inline, &router.round.inline)
+      if !keep(&inline, byteCount) { router.round.places[place].byteCount = 0 }
+      swap(&inline, &router.round.inline)
+      router.round.places[place].offset = offset
+    }
+    return isWhole
+  }
+
+  /// Writes one reply from those at the places of a piece. The first error is the reply.
+  private mutating func merge(_ piece: RoundState.Piece, _ merge: ReplyMerge, _ id: CommandID) {
+    let places = piece.first..<piece.first + piece.count
+    for place in places {
+      if router.round.isError(at: place) { return copy(place, from: 0) }
     }
     var sum: Int64 = 0
     switch merge {
     case .allSucceeded: reply.ok()
     case .sum:
-      for place in places { sum += Self.header(of: store, place).number }
+      for place in places { sum += Self.header(of: router.round.bytes(at: place)).number }
       reply.integer(sum)
     case .inRequestOrder:
-      for place in places { sum += Self.header(of: store, place).number }
+      for place in places { sum += Self.header(of: router.round.bytes(at: place)).number }
       reply.arrayHeader(Int(sum))
       for place in places {
-        let begin = place.offset + Self.header(of: store, place).byteCount
-        reply.appendUnreserved(store.extracting(begin..<place.offset + place.byteCount))
+        copy(place, from: Self.header(of: router.round.bytes(at: place)).byteCount)
       }
     case .special:
       // RANDOMKEY: each worker has drawn one; which counts follows from how many it has drawn from.
       var total = 0
-      for place in places where place.byteCount > 5 { total += place.keyCount }
+      for place in places where router.round.places[place].byteCount > 5 {
+        total += router.round.places[place].keyCount
+      }
       var drawn = total > 0 ? random.below(total) : 0
-      for place in places where place.byteCount > 5 {
-        drawn -= place.keyCount
-        if drawn < 0 {
-          return reply.appendUnreserved(
-            store.extracting(place.offset..<place.offset + place.byteCount))
-        }
+      for place in places where router.round.places[place].byteCount > 5 {
+        drawn -= router.round.places[place].keyCount
+        if drawn < 0 { return copy(place, from: 0) }
       }
       replyNull()
     }
   }
 
+  /// Writes the reply at a place, from some byte on.
+  private mutating func copy(_ place: Int, from first: Int) {
+    var store = ByteBuffer()
+    swap(&store, &router.round.store)
+    let begin = router.round.places[place].offset
+    let end = begin + router.round.places[place].byteCount
+    if begin >= 0, begin + first < end {
+      reply.appendUnreserved(store.bytes.extracting(begin + first..<end))
+    }
+    swap(&store, &router.round.store)
+  }
+
   /// The number in the first line of a reply, and the length of that line.
-  private static func header(
-    of store: RawSpan, _ place: Round.Place
-  ) -> (number: Int64, byteCount: Int) {
+  private static func header(of bytes: RawSpan) -> (number: Int64, byteCount: Int) {
     var number: Int64 = 0
     var i = 1
-    while i < place.byteCount, store.byte(at: place.offset + i) != 13 {
-      number = number &* 10 &+ Int64(store.byte(at: place.offset + i)) &- 48
+    while i < bytes.byteCount, bytes.byte(at: i) != 13 {
+      number = number &* 10 &+ Int64(bytes.byte(at: i)) &- 48
       i += 1
     }
     return (number, i + 2)
@@ -218,59 +267,78 @@ extension Engine {
   /// Goes on with a round of which nothing is in flight. Never while a command runs.
   mutating func drive(_ index: Int32) {
     precondition(current < 0, "rounds go on between commands")
-    while true {
-      guard let round = sessions[index].round, round.outstanding == 0,
-        sessions[index].mode.contains(.routing)
-      else { return }
-      if hasMovedMeanwhile(round) {
-        if round.notBefore > now { return makeLate(index, round) }
-        round.wholeTries += 1
-        if round.wholeTries > 3 { round.notBefore = now + 1 }
-        asCurrent(index) { $0.sendToAll(round, of: index) }
-        return
+    guard let round = sessions[index].round, sessions[index].mode.contains(.routing) else {
+      return
+    }
+    swap(&router.round, &round.state)
+    let isOver = work(index, round)
+    swap(&router.round, &round.state)
+    if isOver { end(round, of: index) }
+  }
+
+  /// Does what can be done of the round at hand. Whether it is over but for what was put off.
+  private mutating func work(_ index: Int32, _ round: Round) -> Bool {
+    while router.round.outstanding == 0 {
+      if hasMovedMeanwhile {
+        if router.round.notBefore > now {
+          makeLate(index, round)
+          return false
+        }
+        router.round.wholeTries += 1
+        if router.round.wholeTries > 3 { router.round.notBefore = now + 1 }
+        asCurrent(index) { $0.sendToAll(for: index) }
+        return false
       }
       beginAnswer(to: index)
       reply.setSilent(false)
-      write(round)
+      writeRound()
       endAnswer(to: index)
       if sessions[index].wish.contains(.broken) {
-        round.bounced = []
-        round.putOff = nil
+        router.round.bounced = []
+        router.round.putOff = nil
       }
-      if !round.isDone, sessions[index].output.byteCount > settings.clientOutputPause {
+      if !router.round.isDone, sessions[index].output.byteCount > settings.clientOutputPause {
         // Goes on in `sent`.
         sessions[index].mode.insert(.outputFull)
-        return list(index)
+        list(index)
+        return false
       }
       sessions[index].mode.remove(.outputFull)
-      if round.bounced.isEmpty { return end(round, of: index) }
-      if round.notBefore > now {
-        list(index)
-        return makeLate(index, round)
+      if router.round.bounced.isEmpty { return true }
+      list(index)
+      if router.round.notBefore > now {
+        makeLate(index, round)
+        return false
       }
-      retry(round, of: index)
-      if round.outstanding > 0 { return list(index) }
+      retry(index)
     }
+    return false
   }
 
   /// Whether the parts of a command for all shards have met different maps, so that it has to be done again.
-  private func hasMovedMeanwhile(_ round: Round) -> Bool {
-    if round.whole.requests.isEmpty || !round.bounced.isEmpty || round.wholeTries > 1000 {
+  private var hasMovedMeanwhile: Bool {
+    if router.round.whole.requests.isEmpty || !router.round.bounced.isEmpty
+      || router.round.wholeTries > 1000 || router.round.places.count < router.peers.count
+    {
       return false
     }
-    let places = round.places.suffix(router.peers.count)
-    return places.contains { $0.revision != places.first?.revision }
+    let first = router.round.places.count - router.peers.count
+    for place in first..<router.round.places.count
+    where router.round.places[place].revision != router.round.places[first].revision {
+      return true
+    }
+    return false
   }
 
   /// The round is over: the request that waited for it is run, then what has come meanwhile.
   private mutating func end(_ round: Round, of index: Int32) {
-    if round.putOff != nil, round.notBefore > now {
+    if round.state.putOff != nil, round.state.notBefore > now {
       list(index)
       return makeLate(index, round)
     }
-    let putOff = round.putOff
-    round.putOff = nil
-    round.removeAll()
+    let putOff = round.state.putOff
+    round.state.putOff = nil
+    round.state.removeAll()
     sessions[index].mode.remove(.routing)
     if let putOff, !sessions[index].mode.contains(.closing) {
       count(forShard: Session.endpoint)
@@ -291,21 +359,21 @@ extension Engine {
     current = -1
   }
 
-  /// Sends or runs again what was not run, in its order, until one has to wait.
-  private mutating func retry(_ round: Round, of index: Int32) {
-    var bounced: [Round.Bounced] = []
-    swap(&bounced, &round.bounced)
-    round.notBefore = 0
+  /// Sends or runs again what was not run of the round at hand, in its order, until one has to wait.
+  private mutating func retry(_ index: Int32) {
+    var bounced: [RoundState.Bounced] = []
+    swap(&bounced, &router.round.bounced)
+    router.round.notBefore = 0
     look()
     let view = router.view
     asCurrent(index) { engine in
       for (number, one) in bounced.enumerated() {
         var queue = CommandQueue()
-        swap(&queue, &one.batch.queue)
-        let isUnderWay = engine.router.view == view && engine.retry(queue, one, round)
-        swap(&queue, &one.batch.queue)
+        swap(&queue, &one.batch.load.queue)
+        let isUnderWay = engine.router.view == view && engine.retry(queue, one)
+        swap(&queue, &one.batch.load.queue)
         if !isUnderWay {
-          round.bounced = Array(bounced[number...])
+          engine.router.round.bounced = Array(bounced[number...])
           return
         }
       }
@@ -314,10 +382,10 @@ extension Engine {
 
   /// Sends one request again, or runs it here. False if it has to wait.
   private mutating func retry(
-    _ queue: borrowing CommandQueue, _ bounced: Round.Bounced, _ round: Round
+    _ queue: borrowing CommandQueue, _ bounced: RoundState.Bounced
   ) -> Bool {
     let request = queue.requests[bounced.index]
-    var hop = bounced.batch.hops[bounced.index]
+    var hop = bounced.batch.load.hops[bounced.index]
     let place = Int(hop.place)
     let call = Call(
       queue.arguments(of: bounced.index), id: request.id, slot: Int(request.slot),
@@ -325,19 +393,19 @@ extension Engine {
     hop.asked = nil
     if case .ask(let target) = bounced.outcome { hop.asked = target }
     if bounced.outcome != .again { hop.tries &+= 1 }
-    bounced.batch.hops[bounced.index] = hop
+    bounced.batch.load.hops[bounced.index] = hop
     if hop.tries & 3 == 3 {
       // From one to the other and back: they will agree.
-      bounced.batch.hops[bounced.index].tries &+= 1
-      round.notBefore = now + 1
+      bounced.batch.load.hops[bounced.index].tries &+= 1
+      router.round.notBefore = now + 1
       return false
     }
-    var way: Route
+    let way: Route
     switch hop.kind {
     case .worker: way = .there(worker: bounced.batch.worker, asked: nil)
     case .exec where hop.isWatching: way = .there(worker: bounced.batch.worker, asked: nil)
     case .exec:
-      let transaction = bounced.batch.transactions[Int(hop.transaction)]
+      let transaction = bounced.batch.load.transactions[Int(hop.transaction)]
       way = route(transaction, asked: hop.asked)
     case .keyed, .watch, .unwatch:
       if let asked = hop.asked, worker(of: asked) != worker {
@@ -348,53 +416,55 @@ extension Engine {
     }
     switch way {
     case .later:
-      round.notBefore = now + 1
+      router.round.notBefore = now + 1
       return false
     case .there(let worker, let asked):
       hop.asked = asked
       let transaction = hop.transaction
       if transaction >= 0 {
-        add(hop, call, to: worker, with: bounced.batch.transactions[Int(transaction)])
+        add(
+          hop, call, to: worker, with: bounced.batch.load.transactions[Int(transaction)],
+          for: current)
       } else {
         add(hop, call, large: queue.large(of: bounced.index), to: worker, for: current)
       }
     case .here(let shard, let table):
       switch hop.kind {
       case .exec:
-        runHere(bounced.batch.transactions[Int(hop.transaction)], shard, place, round)
+        runHere(bounced.batch.load.transactions[Int(hop.transaction)], shard, place)
       case .watch, .unwatch:
-        round.watchWorker = worker
-        round.watchShard = shard
-        run(queue, bounced.index, as: shard, in: table, for: place, of: round)
+        ownRound(of: current).watchWorker = worker
+        ownRound(of: current).watchShard = shard
+        run(queue, bounced.index, as: shard, in: table, for: place)
       case .keyed, .worker:
         run(
           queue, bounced.index, as: request.id == .scan ? Session.endpoint : shard, in: table,
-          for: place, of: round)
+          for: place)
       }
-    case .down: refuse(ErrorReply.clusterDown, place, round)
-    case .crossed: refuse(Array("-\(Self.crossSlot)\r\n".utf8), place, round)
+    case .down: refuse(ErrorReply.clusterDown, place)
+    case .crossed: refuse(Array("-\(Self.crossSlot)\r\n".utf8), place)
     }
     return true
   }
 
   /// An error is the reply at a place.
-  private mutating func refuse(_ line: [UInt8], _ place: Int, _ round: Round) {
+  private mutating func refuse(_ line: [UInt8], _ place: Int) {
     var output = OutputQueue()
     swap(&reply.queue, &output)
     fail(line: line)
     swap(&reply.queue, &output)
-    keep(&output, for: place, of: round)
+    keep(&output, for: place)
   }
 
   /// Runs a transaction that was to be run elsewhere; its reply waits at its place.
   private mutating func runHere(
-    _ transaction: Transaction, _ shard: Int32, _ place: Int, _ round: Round
+    _ transaction: Transaction, _ shard: Int32, _ place: Int
   ) {
     var output = OutputQueue()
     swap(&reply.queue, &output)
     act(as: shard)
     perform(transaction)
     swap(&reply.queue, &output)
-    keep(&output, for: place, of: round)
+    keep(&output, for: place)
   }
 }

@@ -43,12 +43,12 @@ internal import Storage
 //
 // Invariants
 // ==========
-// - While `hasOpenRound` the replies of the current client go into `Round.inline`; the session has its output queue.
+// - While `hasOpenRound` the replies of the current client go into `RoundState.inline`; the session has its output queue.
 // - A router session's `shard` is the shard that its current command runs as, and the endpoint whenever nothing of it runs.
 // - Hops run, and answers are taken, only while no command runs (`current` < 0).
 // - A session whose round is under way is in mode `.routing`, and so stopped.
 //
-// Limits: `roundLimit` hops a round; a batch `HopBatch.hopLimit` hops or `byteLimit` bytes; a hop's group gives back what is left of it once its
+// Limits: `roundLimit` hops a round; a batch `HopLoad.hopLimit` hops or `byteLimit` bytes; a hop's group gives back what is left of it once its
 // replies exceed `client-output-pause`, so that replies in flight are bounded as those of other clients are.
 
 /// What is to be done with a command, as far as this worker knows.
@@ -88,13 +88,41 @@ extension Engine {
   /// queued, or answered.
   @inline(never)
   mutating func routes(_ call: Call, _ known: HotCommand) -> Bool {
-    let owner = keyspace.owner(of: call.slot)
-    if sessions[current].mode == .router, known.lastKey == known.firstKey, owner >= 0,
-      openSlotBits == 0, pauses.isEmpty, isInView
+    if sessions[current].mode == .router, known.lastKey == known.firstKey, openSlotBits == 0,
+      pauses.isEmpty, isInView
     {
-      act(as: owner)
-      return true
+      let owner = keyspace.owner(of: call.slot)
+      if owner >= 0 {
+        act(as: owner)
+        return true
+      }
+      let worker = workerByMap(call.slot)
+      if worker >= 0, canSend(to: worker) {
+        hop(call, Hop(), to: worker)
+        return false
+      }
     }
+    return routesSlowly(call, known)
+  }
+
+  /// The other worker that a slot is on, if there is nothing newer to be known of it; else −1.
+  @inline(__always)
+  private func workerByMap(_ slot: Int) -> Int {
+    if router.workers.isEmpty || isMapOld || mailbox.hasMail { return -1 }
+    guard let index = map.owners[HashSlot(UInt16(slot))] else { return -1 }
+    let worker = Int(router.workers[index])
+    return worker == self.worker ? -1 : worker
+  }
+
+  /// The map has changed: which worker each of its shards is on.
+  mutating func setWorkers() {
+    router.workers.removeAll()
+    if router.peers.count < 2 { return }
+    for shard in map.shards { router.workers.append(Int32(worker(of: shard.id))) }
+  }
+
+  @inline(never)
+  private mutating func routesSlowly(_ call: Call, _ known: HotCommand) -> Bool {
     guard isAllowed(call) else { return false }
     if !sessions[current].mode.isDisjoint(with: [.monitor, .paused]) {
       if putsOffBehindRound(call) { return false }
@@ -112,7 +140,7 @@ extension Engine {
   /// Whether nothing was learnt of slots since the current round began.
   @inline(__always)
   var isInView: Bool {
-    !router.hasOpenRound || sessions[current].round?.view == router.view
+    !router.hasOpenRound || router.round.view == router.view
   }
 
   /// Does what a route says. True if the command runs now on the way of all commands.
@@ -210,65 +238,130 @@ extension Engine {
 
   /// Runs a command for each of its keys, where that is.
   private mutating func fanOut(_ call: Call, step: Int, _ merge: ReplyMerge) {
-    let known = hot[Int(call.id.rawValue)]
     if (call.count - 1) % step != 0 {
       return fail(
         text:
           "ERR wrong number of arguments for '\(CommandTable.all[Int(call.id.rawValue)].name)' command"
       )
     }
-    var parts = CommandQueue()
-    do throws(OutOfMemory) {
-      for key in stride(from: 1, to: call.count, by: step) {
-        try parts.append(
-          part: key, step: step, of: call, slot: HashSlot.of(call[key]).index,
-          KeyHash(call[key], seed: hashSeed), large: large)
-      }
-    } catch { return abandon(current) }
-    // All of them are decided before any is run, by one view.
-    var ways: [Route] = []
+    var ways = Pile<Way>()
+    var ranges = Pile<ArgumentRange>()
+    swap(&ways, &router.ways)
+    swap(&ranges, &router.ranges)
+    for key in stride(from: 1, to: call.count, by: step) {
+      ranges.append(call.arguments.range(0))
+      for i in 0..<step { ranges.append(call.arguments.range(key + i)) }
+      let hash = key == 1 ? call.hash : KeyHash(call[key], seed: hashSeed)
+      let slot = key == 1 ? call.slot : HashSlot.of(call[key]).index
+      ways.append(Way(slot: slot, hash: hash, route: .later))
+    }
+    if decide(&ways, call, ranges.span, step: step) {
+      deal(ways, call, ranges.span, step: step, merge)
+    }
+    ways.removeAll()
+    ranges.removeAll()
+    swap(&ways, &router.ways)
+    swap(&ranges, &router.ranges)
+  }
+
+  /// Decides where each key of a command goes, all of them by one view. False if it was put off or answered.
+  private mutating func decide(
+    _ ways: inout Pile<Way>, _ call: Call, _ ranges: Span<ArgumentRange>, step: Int
+  ) -> Bool {
+    let known = hot[Int(call.id.rawValue)]
     var view = router.view
     for _ in 0..<3 {
-      ways.removeAll()
       view = router.view
-      for i in parts.requests.indices {
-        let request = parts.requests[i]
+      for i in ways.indices {
+        let slot = ways[i].slot
+        if openSlotBits == 0, pauses.isEmpty {
+          let owner = keyspace.owner(of: slot)
+          if owner >= 0 {
+            ways[i].route = .here(shard: owner, table: slot)
+            continue
+          }
+          let worker = workerByMap(slot)
+          if worker >= 0, canSend(to: worker) {
+            ways[i].route = .there(worker: worker, asked: nil)
+            continue
+          }
+        }
         let part = Call(
-          parts.arguments(of: i), id: call.id, slot: Int(request.slot), hash: request.hash)
-        ways.append(route(part, known, asked: nil))
+          call.arguments.others(ranges, first: i * (step + 1), count: step + 1), id: call.id,
+          slot: slot, hash: ways[i].hash)
+        ways[i].route = route(part, known, asked: nil)
       }
       if view == router.view { break }
     }
     var isLate = false
-    for way in ways {
-      switch way {
+    for i in ways.indices {
+      switch ways[i].route {
       case .later: isLate = true
-      case .down, .crossed: return fail(line: ErrorReply.clusterDown)
+      case .down, .crossed:
+        fail(line: ErrorReply.clusterDown)
+        return false
       case .here, .there: break
       }
     }
-    if isLate || view != router.view || !isInView { return putOff(call, isLate: isLate) }
-    let round = openRound()
-    round.endInline(at: reply.queue.byteCount)
-    let first = round.places.count
-    for i in parts.requests.indices {
-      let place = round.addPlace()
-      if case .here(let shard, let table) = ways[i] {
-        run(parts, i, as: shard, in: table, for: place, of: round)
-      } else if case .there(let worker, let asked) = ways[i] {
-        let request = parts.requests[i]
-        let part = Call(
-          parts.arguments(of: i), id: call.id, slot: Int(request.slot), hash: request.hash)
-        add(
-          Hop(place: Int32(place), asked: asked), part, large: parts.large(of: i), to: worker,
-          for: current)
+    if isLate || view != router.view || !isInView {
+      putOff(call, isLate: isLate)
+      return false
+    }
+    return true
+  }
+
+  /// Runs a command for each of its keys, or sends it there.
+  private mutating func deal(
+    _ ways: borrowing Pile<Way>, _ call: Call, _ ranges: Span<ArgumentRange>, step: Int,
+    _ merge: ReplyMerge
+  ) {
+    openRound()
+    router.round.endInline(at: reply.queue.byteCount)
+    router.round.layPlaces()
+    let first = router.round.placeCount
+    var i = 0
+    while i < ways.count {
+      let end = min(i + 16, ways.count)
+      prefetch(ways, i..<end)
+      while i < end {
+        let place = router.round.addPlace()
+        router.round.layPlaces()
+        switch ways[i].route {
+        case .here(let shard, let table):
+          let before = reply.queue.byteCount
+          act(as: shard)
+          var byteCount = 0
+          for argument in 0...step {
+            byteCount &+= Int(ranges[i * (step + 1) + argument].count & 0x7fff_ffff)
+          }
+          runRouted(
+            Call(
+              call.arguments.others(ranges, first: i * (step + 1), count: step + 1), id: call.id,
+              slot: table, hash: ways[i].hash), byteCount: byteCount)
+          router.round.places[place].byteCount = reply.queue.byteCount &- before
+        case .there(let worker, let asked):
+          add(
+            Hop(place: Int32(place), asked: asked), part: 1 + i * step, step: step, of: call,
+            ways[i], to: worker)
+        case .later, .down, .crossed: preconditionFailure("all ways were decided")
+        }
+        i += 1
       }
     }
+    router.round.inlineByteCount = reply.queue.byteCount
     hasFailed = false
-    round.pieces.append(
-      Round.Piece(
-        kind: .merged(merge, call.id), first: first, count: parts.requests.count,
+    router.round.pieces.append(
+      RoundState.Piece(
+        kind: .merged(merge, call.id), first: first, count: ways.count,
         isSilent: reply.isSilent))
+    if router.round.placeCount >= Self.roundLimit { sessions[current].mode.insert(.routing) }
+  }
+
+  private func prefetch(_ ways: borrowing Pile<Way>, _ range: Range<Int>) {
+    for i in range { keyspace.prefetchTable(ways[i].slot) }
+    for i in range { keyspace.prefetchDirectory(ways[i].slot, ways[i].hash) }
+    for i in range { keyspace.prefetchBucket(ways[i].slot, ways[i].hash) }
+    for i in range { keyspace.prefetchEntry(ways[i].slot, ways[i].hash) }
   }
 
   // MARK: all shards
@@ -335,37 +428,37 @@ extension Engine {
 
   /// Runs a command once on every worker.
   private mutating func fanOutToAll(_ call: Call) {
-    let merge: ReplyMerge
     guard case .allShards(let tableMerge) = CommandTable.all[Int(call.id.rawValue)].router else {
       return
     }
-    merge = call.id == .keys ? .inRequestOrder : tableMerge
-    let round = openRound()
+    openRound()
     do throws(OutOfMemory) {
-      try round.whole.append(call, large: [], isDeniedWithoutMemory: false)
+      try router.round.whole.append(call, large: [], isDeniedWithoutMemory: false)
     } catch { return abandon(current) }
-    round.endInline(at: reply.queue.byteCount)
-    round.pieces.append(
-      Round.Piece(
-        kind: .merged(merge, call.id), first: round.places.count, count: router.peers.count,
-        isSilent: reply.isSilent))
-    for _ in router.peers { _ = round.addPlace() }
-    sendToAll(round, of: current)
+    router.round.endInline(at: reply.queue.byteCount)
+    router.round.pieces.append(
+      RoundState.Piece(
+        kind: .merged(call.id == .keys ? .inRequestOrder : tableMerge, call.id),
+        first: router.round.placeCount, count: router.peers.count, isSilent: reply.isSilent))
+    for _ in router.peers { _ = router.round.addPlace() }
+    sendToAll(for: current)
     // One at a time: it may have to be done again.
     sessions[current].mode.insert(.routing)
   }
 
-  /// Sends the command for all shards of a round on its way, and does this worker's part of it. Its places are the last ones.
-  mutating func sendToAll(_ round: Round, of index: Int32) {
-    let first = round.places.count - router.peers.count
+  /// Sends the command for all shards of the round at hand on its way, and does this worker's part of it. Its places are the last ones.
+  mutating func sendToAll(for index: Int32) {
+    router.round.layPlaces()
+    let first = router.round.placeCount - router.peers.count
     var whole = CommandQueue()
-    swap(&whole, &round.whole)
+    swap(&whole, &router.round.whole)
     look()
     for worker in router.peers.indices {
+      router.round.places[first + worker].byteCount = -1
       if worker == self.worker {
-        run(whole, 0, as: Session.endpoint, in: -1, for: first + worker, of: round)
-        round.places[first + worker].revision = mapRevision
-        round.places[first + worker].keyCount = shownKeyCount
+        run(whole, 0, as: Session.endpoint, in: -1, for: first + worker)
+        router.round.places[first + worker].revision = mapRevision
+        router.round.places[first + worker].keyCount = shownKeyCount
       } else {
         let call = Call(whole.arguments(of: 0), id: whole.requests[0].id, slot: -1, hash: .none)
         add(
@@ -374,7 +467,7 @@ extension Engine {
       }
     }
     hasFailed = false
-    swap(&whole, &round.whole)
+    swap(&whole, &router.round.whole)
   }
 
   /// Keys that the shards of this worker own.
@@ -386,16 +479,19 @@ extension Engine {
 
   // MARK: rounds
 
-  /// The round of the current client, which is begun if none is open.
-  mutating func openRound() -> Round {
+  /// Begins a round of the current client, if none is open.
+  @inline(__always)
+  mutating func openRound() { if !router.hasOpenRound { beginRound() } }
+
+  @inline(never)
+  private mutating func beginRound() {
     let round = ownRound(of: current)
-    if router.hasOpenRound { return round }
+    swap(&router.round, &round.state)
     // What was answered before it may leave.
     swap(&reply.queue, &sessions[current].output)
-    swap(&reply.queue, &round.inline)
-    round.view = router.view
+    swap(&reply.queue, &router.round.inline)
+    router.round.view = router.view
     router.hasOpenRound = true
-    return round
   }
 
   /// The session's round, a new one if it has none.
@@ -408,19 +504,20 @@ extension Engine {
 
   /// Sends a command of the current client on its way.
   mutating func hop(_ call: Call, _ hop: Hop, to worker: Int) {
-    let round = openRound()
-    round.endInline(at: reply.queue.byteCount)
-    let place = round.addPlace()
+    openRound()
+    router.round.endInline(at: reply.queue.byteCount)
+    let place = router.round.addPlace()
     var hop = hop
-    hop.place = Int32(place)
+    hop.place = Int32(truncatingIfNeeded: place)
     add(hop, call, large: large, to: worker, for: current)
-    round.add(answerAt: place, isSilent: reply.isSilent)
-    if place + 1 >= Self.roundLimit { sessions[current].mode.insert(.routing) }
+    router.round.add(answerAt: place, isSilent: reply.isSilent)
+    sessions[current].commandCount &+= 1
+    if place &+ 1 >= Self.roundLimit { sessions[current].mode.insert(.routing) }
   }
 
   /// Puts a command off until the round is over, and at least (`isLate`) until the next millisecond. Nothing of its client runs before.
   mutating func putOff(_ call: Call, isLate: Bool = false) {
-    let round = openRound()
+    openRound()
     let postponed = Postponed(
       client: ClientID(index: current), clientNumber: sessions[current].id)
     do throws(OutOfMemory) {
@@ -430,8 +527,8 @@ extension Engine {
       sessions[current].mode.remove(.skipping)
       sessions[current].mode.insert(.skipNext)
     }
-    round.putOff = postponed
-    if isLate { round.notBefore = now + 1 }
+    router.round.putOff = postponed
+    if isLate { router.round.notBefore = now + 1 }
     sessions[current].mode.insert(.routing)
   }
 
@@ -449,18 +546,21 @@ extension Engine {
     if !router.hasOpenRound { return }
     router.hasOpenRound = false
     guard let round = sessions[index].round else { return }
-    round.endInline(at: reply.queue.byteCount)
-    swap(&reply.queue, &round.inline)
+    router.round.endInline(at: reply.queue.byteCount)
+    swap(&reply.queue, &router.round.inline)
     swap(&reply.queue, &sessions[index].output)
-    if round.outstanding == 0, round.putOff == nil, round.whole.requests.isEmpty {
-      write(round)
-      round.removeAll()
+    if router.round.outstanding == 0, router.round.putOff == nil,
+      router.round.whole.requests.isEmpty
+    {
+      writeRound()
+      router.round.removeAll()
       // A full round that was all here.
       sessions[index].mode.remove(.routing)
     } else {
       sessions[index].mode.insert(.routing)
-      if round.outstanding == 0 { makeLate(index, round) }
+      if router.round.outstanding == 0 { makeLate(index, round) }
     }
+    swap(&router.round, &round.state)
   }
 
   /// A round goes on when time has passed.

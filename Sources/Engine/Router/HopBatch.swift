@@ -10,6 +10,9 @@ internal import Storage
 //   queue    the requests, as the queue of a transaction holds them
 //   answers  [ done, 5 bytes ][ ask shard 3 ][ again ] [ done, 4 bytes ]
 //   replies  + O K \r \n                                $ - 1 …
+//
+// What is in a batch is a struct of its own, which whoever works with it takes out of the object: a class's properties are checked for
+// exclusive access every time, and this is touched several times a command.
 
 /// One request that is run on another worker.
 struct Hop {
@@ -61,10 +64,6 @@ struct HopAnswer {
   var outcome = HopOutcome.done
   /// The length of its reply.
   var byteCount = 0
-  /// The revision of the map by which it was run, of a hop for a whole worker.
-  var revision: UInt64 = 0
-  /// Keys of the worker then.
-  var keyCount = 0
 }
 
 /// What all hops of a client in a batch have in common.
@@ -75,32 +74,29 @@ struct HopGroup {
   let version: RESPVersion
   /// What it reads does not count as used.
   let leavesClocks: Bool
+  /// Whether the client waits for answers.
+  let isAwaited: Bool
   /// For the slow log and for monitors.
   let address: String
   /// Its first hop in the batch, and how many it has.
   let first: Int
   var count: Int
+  /// Whether all of them were run, and how long their replies are together.
+  var isDone = true
+  var byteCount = 0
+  /// The revision of the map by which a command for the whole worker was run, and the keys of the worker then.
+  var revision: UInt64 = 0
+  var keyCount = 0
 }
 
-/// Requests for one worker. See the top of this file.
-public final class HopBatch: @unchecked Sendable {
-  // Sendable: one thread at a time has it; it goes from one to the next and back through mailboxes, whose locks order their accesses.
-
-  /// The worker that it goes to.
-  let worker: Int
-  /// Where its answers go.
-  let origin: Mailbox
+/// Requests for one worker, and what has become of them. See the top of this file.
+struct HopLoad: ~Copyable {
   var queue = CommandQueue()
-  var groups: [HopGroup] = []
-  var hops: [Hop] = []
+  var groups = Pile<HopGroup>()
+  var hops = Pile<Hop>()
+  var answers = Pile<HopAnswer>()
   var transactions: [Transaction] = []
-  var answers: [HopAnswer] = []
   var replies = OutputQueue()
-
-  init(to worker: Int, from origin: Mailbox) {
-    self.worker = worker
-    self.origin = origin
-  }
 
   /// Whether no more should be added.
   var isFull: Bool { hops.count >= Self.hopLimit || queue.byteCount >= Self.byteLimit }
@@ -109,12 +105,25 @@ public final class HopBatch: @unchecked Sendable {
   static let hopLimit = 1024
   static let byteLimit = 256 << 10
 
-  /// Forgets everything but the memory.
-  func removeAll() {
+  /// Forgets everything but the memory. The replies were taken before.
+  mutating func removeAll() {
     queue.removeAll()
-    groups.removeAll(keepingCapacity: true)
-    hops.removeAll(keepingCapacity: true)
-    transactions = []
-    answers.removeAll(keepingCapacity: true)
+    groups.removeAll()
+    hops.removeAll()
+    answers.removeAll()
+    if !transactions.isEmpty { transactions = [] }
   }
+}
+
+/// What goes from worker to worker and back.
+public final class HopBatch: @unchecked Sendable {
+  // Sendable: one thread at a time has it; it goes from one to the next and back through mailboxes, whose locks order their accesses.
+
+  /// The worker that it goes to.
+  var worker = 0
+  /// Where its answers go.
+  let origin: Mailbox
+  var load = HopLoad()
+
+  init(from origin: Mailbox) { self.origin = origin }
 }
