@@ -28,6 +28,11 @@ extension Engine {
     }
   }
 
+  /// Whether a client came by the router's port.
+  public func isOfRouter(_ client: ClientID) -> Bool {
+    sessions[client.index].mode.contains(.router)
+  }
+
   /// Live sessions.
   public var clientCount: Int {
     sessions.count - router.watchers.count - (router.agent < 0 ? 0 : 1)

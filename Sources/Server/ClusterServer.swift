@@ -120,6 +120,7 @@ public final class ClusterServer: Sendable {
     let inbox = ControlPlaneInbox()
     let directory = ShardDirectory(topology.shards.map { Int($0.id.number) })
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
+    let doorways = (0..<settings.workers).map { _ in Doorway() }
     var workers: [Worker] = []
     for index in 0..<settings.workers {
       var engine = EngineOptions(board: board, clock: clock.clock)
@@ -136,7 +137,7 @@ public final class ClusterServer: Sendable {
       let options = WorkerOptions(
         engine: engine, backend: settings.backendChoice, cpu: cpu,
         listeners: plan.listeners(of: index), sequencer: sequencer, process: process,
-        control: inbox)
+        control: inbox, doorways: doorways)
       let worker = Worker()
       if let failure = await start(worker, options, life) {
         plan.close(from: index + 1)

@@ -1,4 +1,5 @@
 internal import Engine
+internal import Glibc
 internal import Reactor
 
 /// What a worker is made from.
@@ -16,6 +17,8 @@ struct WorkerOptions: Sendable {
   var process: ProcessState
   /// Where requests to the authority over the map go.
   var control: ControlPlaneInbox
+  /// Where connections of the router come to each worker.
+  var doorways: [Doorway]
 }
 
 /// A worker's loop (DESIGN §8): drain the mailbox → events → timers → housekeeping within its budget → flush.
@@ -34,6 +37,7 @@ struct WorkerLoop: ~Copyable {
   private let sequencer: Sequencer
   private let process: ProcessState
   private let control: ControlPlaneInbox
+  private let doorways: [Doorway]
   private let migrator: Migrator
   private let index: Int
   /// Unix microseconds of this turn.
@@ -68,11 +72,13 @@ struct WorkerLoop: ~Copyable {
     sequencer = options.sequencer
     process = options.process
     control = options.control
+    doorways = options.doorways
     let wakeUp = reactor.wakeUp
     options.engine.mailbox.hang { wakeUp.wake() }
     migrator = Migrator(options.engine.mailbox, reactor.wakeUp)
     sequencer.add(options.engine.mailbox, reactor.wakeUp)
     process.began(reactor.backend)
+    doorways[index].open(wakeUp)
     for (place, listener) in listeners.enumerated() {
       reactor.add(listener: listener.fileDescriptor, tag: UInt32(place))
     }
@@ -123,6 +129,7 @@ struct WorkerLoop: ~Copyable {
     if engine.mailbox.hasMail { engine.drainMailbox() }
     engine.workHops()
     handleAll(count)
+    for fileDescriptor in doorways[index].takeAll() { admit(fileDescriptor, to: nil) }
     if monotonic >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
@@ -214,6 +221,7 @@ struct WorkerLoop: ~Copyable {
     case .quiet: receiveDirectly(event.connection, client)
     case .hungUp: engine.hungUp(client, isBroken: event.errno != 0)
     case .closed:
+      if engine.isOfRouter(client) { doorways[index].left() }
       engine.disconnect(client)
       process.disconnected()
       engine.process.connectedClients = process.connectionCount
@@ -232,30 +240,28 @@ struct WorkerLoop: ~Copyable {
   }
 
   private mutating func accept(_ event: Event) {
-    let fileDescriptor = event.fileDescriptor
-    guard !isDraining, process.connected(limit: engine.currentSettings.maxClients) else {
-      engine.countRejectedConnection(to: listeners[Int(event.tag)].shard)
-      SocketName.refuse(fileDescriptor, isDraining ? "" : "-ERR max number of clients reached\r\n")
-      return
-    }
     let shard = listeners[Int(event.tag)].shard
-    let peer = SocketName.peer(of: fileDescriptor)
-    if let refusal = engine.currentSettings.refusal(ofPeer: peer) {
+    if shard == nil {
+      let worker = Doorway.choose(among: doorways)
+      if worker != index { return doorways[worker].give(event.fileDescriptor) }
+    }
+    admit(event.fileDescriptor, to: shard)
+  }
+
+  /// A connection has come to that shard's port, or to the router's.
+  private mutating func admit(_ fileDescriptor: Int32, to shard: Int?) {
+    if let refusal = refusal(of: fileDescriptor) {
       engine.countRejectedConnection(to: shard)
       SocketName.refuse(fileDescriptor, refusal)
-      process.disconnected()
+      if shard == nil { doorways[index].left() }
       return
     }
     let connected = engine.connect(
-      shard: shard, address: peer,
+      shard: shard, address: SocketName.peer(of: fileDescriptor),
       localAddress: SocketName.own(of: fileDescriptor), fileDescriptor: fileDescriptor,
       now: now / 1000)
-    guard let client = connected else {
-      SocketName.refuse(fileDescriptor, "")
-      process.disconnected()
-      return
-    }
     do throws(ReactorError) {
+      guard let client = connected else { throw ReactorError("accept", errno: ENOMEM) }
       let connection = try reactor.adopt(fd: fileDescriptor, tag: UInt32(client.index))
       let place = Int(client.index)
       while connections.count <= place { connections.append(.none) }
@@ -265,9 +271,21 @@ struct WorkerLoop: ~Copyable {
       if keepalive > 0 { reactor.setKeepalive(connection, seconds: keepalive) }
     } catch {
       SocketName.refuse(fileDescriptor, "")
-      engine.disconnect(client)
+      if let client = connected { engine.disconnect(client) }
+      if shard == nil { doorways[index].left() }
       process.disconnected()
     }
+  }
+
+  /// What a connection is told that is not taken; nil: it is, and is counted.
+  private func refusal(of fileDescriptor: Int32) -> String? {
+    if isDraining { return "" }
+    guard process.connected(limit: engine.currentSettings.maxClients) else {
+      return "-ERR max number of clients reached\r\n"
+    }
+    let refusal = engine.currentSettings.refusal(ofPeer: SocketName.peer(of: fileDescriptor))
+    if refusal != nil { process.disconnected() }
+    return refusal
   }
 
   // MARK: sessions with a wish
