@@ -116,6 +116,7 @@ extension Engine {
   public mutating func finishCompleted() {
     finishAnswers()
     workHops()
+    finishReady()
     for pending in completedWhileBusy.takeAll() { complete(pending) }
   }
 }

@@ -60,6 +60,8 @@ public struct EngineOptions: Sendable {
   public var mailbox = Mailbox()
   /// The mailboxes of all workers by their index, this one's among them; empty: there are no others.
   public var peers: [Mailbox] = []
+  /// Whose turn it is to stop workers for a command; one in a process.
+  public var turn = JointTurn()
 
   /// Options for a worker of a cluster with that map.
   public init(map: ClusterMap, clock: MonotonicClock) {
@@ -247,6 +249,7 @@ public struct Engine: ~Copyable {
     workers = options.workers
     mailbox = options.mailbox
     router.peers = options.peers
+    router.turn = options.turn
     setWorkers()
     keyspace.frequencyRule = FrequencyRule(seed: options.randomSeed ^ 0x6c66_7500)
     keyspace.measureGrowth(with: options.processorClock.nanoseconds)

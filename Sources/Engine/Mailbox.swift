@@ -24,6 +24,8 @@ public enum MailboxMessage: Sendable {
   case hops(HopBatch)
   /// The answers to those that this worker has sent.
   case answeredHops(HopBatch)
+  /// A command that stops workers is on its way.
+  case joint(JointMessage)
 }
 
 /// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.
@@ -83,6 +85,9 @@ public final class Mailbox: Sendable {
 
   /// Leaves the answers to requests: there is room, for at most one batch a worker and turn is under way.
   func answer(_ batch: HopBatch) { pushAlways(.answeredHops(batch)) }
+
+  /// Leaves word of a command that stops workers: one is under way in a process.
+  func push(_ message: JointMessage) { pushAlways(.joint(message)) }
 
   private func pushAlways(_ message: MailboxMessage) {
     waiting.withLock { messages in

@@ -55,6 +55,8 @@ public struct Settings: Sendable, Equatable {
   public var migrationCPUPercent = 25
   /// What the configuration endpoint says that it is; which of the two changes nothing else.
   public var routerPresentsAs = Presentation.standalone
+  /// Whether commands over several shards are atomic through the router.
+  public var routerAtomic = false
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.

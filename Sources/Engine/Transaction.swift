@@ -156,7 +156,8 @@ struct CommandQueue: ~Copyable {
 
   /// Appends the part of a request that concerns one key: the command's name, the key, and what else stands with it up to `step`.
   mutating func append(
-    part key: Int, step: Int, of call: Call, slot: Int, _ hash: KeyHash, large: [HeldBulk]
+    part key: Int, step: Int, of call: Call, id: CommandID, slot: Int, _ hash: KeyHash,
+    large: [HeldBulk]
   ) throws(OutOfMemory) {
     let first = ranges.count
     var byteCount = 0
@@ -181,7 +182,7 @@ struct CommandQueue: ~Copyable {
     }
     requests.append(
       QueuedRequest(
-        id: call.id, firstArgument: Int32(first), argumentCount: Int32(step + 1),
+        id: id, firstArgument: Int32(first), argumentCount: Int32(step + 1),
         byteCount: Int32(clamping: byteCount), firstBulk: firstBulk, bulkCount: bulkCount,
         slot: Int32(slot), hash: hash))
   }

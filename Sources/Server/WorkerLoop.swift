@@ -38,6 +38,8 @@ struct WorkerLoop: ~Copyable {
   private let process: ProcessState
   private let control: ControlPlaneInbox
   private let doorways: [Doorway]
+  /// Where the worker waits while it has stopped for a command of another one.
+  private let waitingPlace: WaitingPlace
   private let migrator: Migrator
   private let index: Int
   /// Unix microseconds of this turn.
@@ -65,6 +67,8 @@ struct WorkerLoop: ~Copyable {
   init(_ options: WorkerOptions) throws(WorkerFailure) {
     let newReactor = try Self.reactor(options)
     let newEngine = try Self.engine(options)
+    let place = try Self.waitingPlace()
+    waitingPlace = place
     reactor = newReactor
     engine = newEngine
     index = options.engine.worker
@@ -74,7 +78,7 @@ struct WorkerLoop: ~Copyable {
     control = options.control
     doorways = options.doorways
     let wakeUp = reactor.wakeUp
-    options.engine.mailbox.hang { wakeUp.wake() }
+    options.engine.mailbox.hang { if !place.ring() { wakeUp.wake() } }
     migrator = Migrator(options.engine.mailbox, reactor.wakeUp)
     sequencer.add(options.engine.mailbox, reactor.wakeUp)
     process.began(reactor.backend)
@@ -89,6 +93,12 @@ struct WorkerLoop: ~Copyable {
       if let cpu = options.cpu { try Machine.pinThisThread(toCPU: cpu) }
       return try Reactor(options.backend)
     } catch {
+      throw WorkerFailure(reason: error.description)
+    }
+  }
+
+  private static func waitingPlace() throws(WorkerFailure) -> WaitingPlace {
+    do throws(ReactorError) { return try WaitingPlace() } catch {
       throw WorkerFailure(reason: error.description)
     }
   }
@@ -127,7 +137,7 @@ struct WorkerLoop: ~Copyable {
     monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
-    engine.workHops()
+    workHops()
     handleAll(count)
     for fileDescriptor in doorways[index].takeAll() { admit(fileDescriptor, to: nil) }
     if monotonic >= nextTick { tick() }
@@ -164,6 +174,26 @@ struct WorkerLoop: ~Copyable {
       ? max(0, untilTick) : max(0, min(untilTick, milliseconds * 1_000_000))
   }
 
+  /// What other workers have sent for router clients. If one of them has stopped this worker nothing else is done until it goes on.
+  private mutating func workHops() {
+    engine.workHops()
+    if engine.isStopped { standStill() }
+  }
+
+  @inline(never)
+  private mutating func standStill() {
+    while engine.isStopped {
+      waitingPlace.enter()
+      if engine.mailbox.fallAsleep() { waitingPlace.wait() }
+      engine.mailbox.wakeUp()
+      waitingPlace.leave()
+      if engine.mailbox.hasMail { engine.drainMailbox() }
+      if engine.isDraining { engine.abandonStop() }
+      engine.workHops()
+    }
+    engine.leaveOutTime()
+  }
+
   // MARK: events
 
   /// Handles a turn's events in order, in groups whose keys are prefetched together.
@@ -188,7 +218,7 @@ struct WorkerLoop: ~Copyable {
       // Slots that come are nobody's until they are adopted.
       if engine.mailbox.hasMail {
         engine.drainMailbox()
-        engine.workHops()
+        workHops()
         engine.leaveOutTime()
       }
     }
@@ -349,6 +379,7 @@ struct WorkerLoop: ~Copyable {
 
   private mutating func exchangeControls() {
     engine.finishCompleted()
+    if engine.isStopped { standStill() }
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
         for change in changes where change.name == "tcp-keepalive" { setKeepalives() }

@@ -23,9 +23,10 @@ struct Rig: ~Copyable, Speaker {
   /// The same with a board that other engines look at too.
   init(
     board: MapBoard, worker: Int = 0, of mailboxes: [Mailbox] = [], local: [Int],
-    settings: Settings = Settings(), clock: MonotonicClock = .still
+    settings: Settings = Settings(), clock: MonotonicClock = .still, turn: JointTurn = JointTurn()
   ) throws {
     var options = EngineOptions(board: board, clock: clock)
+    options.turn = turn
     if !mailboxes.isEmpty {
       options.worker = worker
       options.workers = mailboxes.count

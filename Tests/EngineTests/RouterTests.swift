@@ -6,103 +6,8 @@ import Transcript
 
 @testable import Engine
 
-/// Two workers of a cluster of four shards: 1 and 3 on the first, 2 and 4 on the second. Clients of the router are on the first.
-private struct Two: ~Copyable {
-  let board: MapBoard
-  var first: Rig
-  var second: Rig
-  /// A client of the router.
-  let client: ClientID
-
-  init(settings: Settings = Settings()) throws {
-    let board = MapBoard(.test(4))
-    let mailboxes = [Mailbox(), Mailbox()]
-    var first = try Rig(
-      board: board, worker: 0, of: mailboxes, local: [1, 3], settings: settings)
-    let second = try Rig(
-      board: board, worker: 1, of: mailboxes, local: [2, 4], settings: settings)
-    client = try first.connect(to: nil)
-    self.first = first
-    self.second = second
-    self.board = board
-  }
-
-  /// One turn of the second worker, then one of the first.
-  mutating func pass() {
-    first.engine.sendHops()
-    Self.turn(&second.engine)
-    second.engine.sendHops()
-    Self.turn(&first.engine)
-    first.engine.sendHops()
-  }
-
-  /// Until nothing is under way any more.
-  mutating func settle() {
-    for _ in 0..<50 {
-      pass()
-      if !first.engine.hasHops, !second.engine.hasHops, !first.engine.mailbox.hasMail,
-        !second.engine.mailbox.hasMail
-      {
-        // Those that wait for a millisecond.
-        if first.engine.router.late.isEmpty { return }
-        first.setTime(first.engine.milliseconds + 1)
-        second.setTime(second.engine.milliseconds + 1)
-        _ = first.housekeep()
-      }
-    }
-  }
-
-  static func turn(_ engine: inout Engine) {
-    engine.drainMailbox()
-    engine.workHops()
-    engine.applyOwnControls()
-    engine.finishCompleted()
-    _ = engine.housekeep()
-  }
-
-  /// Sends lines of words in one piece, and lets all of it happen.
-  mutating func ask(_ text: String, from client: ClientID? = nil) -> String {
-    send(text, from: client)
-    settle()
-    return first.shownReplies(to: client ?? self.client)
-  }
-
-  mutating func send(_ text: String, from client: ClientID? = nil) {
-    var bytes: [UInt8] = []
-    for line in text.split(separator: "\n") { bytes += request(words(String(line))) }
-    first.send(bytes, from: client ?? self.client)
-  }
-
-  /// Hands slots of the first worker's shard 1 over to the second worker's shard 2.
-  mutating func give(_ slots: [SlotRange]) throws {
-    let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
-    let outcome = first.engine.handOver(
-      HandOver(
-        flip: 1, slots: slots, source: 0, target: 0, targetID: .test(2),
-        mailbox: second.engine.mailbox, map: board.current.map.assigning(slots, to: .test(2)),
-        memory: memory))
-    #expect(outcome == .done)
-  }
-
-  /// The other way round.
-  mutating func giveBack(_ slots: [SlotRange]) throws {
-    let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
-    let outcome = second.engine.handOver(
-      HandOver(
-        flip: 1, slots: slots, source: 0, target: 0, targetID: .test(1),
-        mailbox: first.engine.mailbox, map: board.current.map.assigning(slots, to: .test(1)),
-        memory: memory))
-    #expect(outcome == .done)
-  }
-}
-
 /// Keys of each of the four shards.
-private let keys = (0..<4).map { Tag.in($0 * 4096..<$0 * 4096 + 4096) }
-
-private func slots(of key: String) -> [SlotRange] {
-  let slot = HashSlot(UInt16(Tag.slot(of: key)))
-  return [SlotRange(slot, slot)]
-}
+private let keys = Two.keys
 
 @Suite struct RouterTests {
   @Test func commandsGoWhereTheirKeysAre() throws {
@@ -193,7 +98,7 @@ private func slots(of key: String) -> [SlotRange] {
     // Sent to the second worker, whose shard lets the slot go before it reads its mailbox.
     two.send("SET \(key) 1\nINCR \(key)\nINCR \(key)")
     two.first.engine.sendHops()
-    try two.giveBack(slots(of: key))
+    try two.giveBack(Two.slots(of: key))
     two.send("INCR \(key)\nGET \(key)")
     two.settle()
     #expect(two.first.shownReplies(to: two.client) == "+OK :2 :3 :4 \"4\"")
@@ -205,7 +110,7 @@ private func slots(of key: String) -> [SlotRange] {
     _ = two.ask("SET \(key) 10")
     two.send("INCR \(key)\nGET \(other)")
     two.first.engine.sendHops()
-    try two.giveBack(slots(of: key))
+    try two.giveBack(Two.slots(of: key))
     // The first worker has the table now; what the client sent first must still be first.
     two.first.engine.drainMailbox()
     two.send("INCR \(key)\nINCR \(key)")
@@ -239,11 +144,11 @@ private func slots(of key: String) -> [SlotRange] {
         // A slot leaves from where it is, as soon as it has come.
         let slot = Tag.slot(of: key)
         if isAway, two.second.engine.keyspace.owner(of: slot) == 0 {
-          try two.giveBack(slots(of: key))
+          try two.giveBack(Two.slots(of: key))
           isAway = false
           moves += 1
         } else if !isAway, two.first.engine.keyspace.owner(of: slot) == 0 {
-          try two.give(slots(of: key))
+          try two.give(Two.slots(of: key))
           isAway = true
           moves += 1
         }

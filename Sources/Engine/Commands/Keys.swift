@@ -85,8 +85,7 @@ extension Engine {
   mutating func randomkey(_ call: Call) -> Effect {
     let shard = sessions[current].shard
     for _ in 0..<100 {
-      guard let (slot, entry) = keyspace.randomEntry(shard: shard >= 0 ? shard : nil, draw: &random)
-      else { break }
+      guard let (slot, entry) = randomShownEntry(shard) else { break }
       if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now {
         expire(slot, entry)
         continue
@@ -96,6 +95,26 @@ extension Engine {
     }
     replyNull()
     return .none
+  }
+
+  /// One of the entries that are shown to a shard's port or the router's.
+  private mutating func randomShownEntry(_ shard: Int32) -> (slot: Int, entry: EntryRef)? {
+    if shard >= 0 { return keyspace.randomEntry(shard: shard, draw: &random) }
+    let count = openSlots.isEmpty ? 0 : shownKeyCount
+    var drawn = count > 0 ? random.below(count) : 0
+    for open in openSlots where open.isImporting {
+      let keys = keyspace.keyCount(of: open.table)
+      if drawn < keys, let entry = keyspace.randomEntry(of: open.table, draw: &random) {
+        return (open.table, entry)
+      }
+      drawn -= keys
+    }
+    // Of slots that are owned: what an import has left is not shown.
+    for _ in 0..<100 {
+      guard let found = keyspace.randomEntry(shard: nil, draw: &random) else { return nil }
+      if found.slot < HashSlot.count, keyspace.owner(of: found.slot) >= 0 { return found }
+    }
+    return nil
   }
 
   /// FLUSHALL and FLUSHDB [ASYNC|SYNC]: every table is moved out at once and freed in slices, either way.

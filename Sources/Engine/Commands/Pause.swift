@@ -25,6 +25,9 @@ final class Postponed {
   var flight: UInt64? = nil
   /// ASKING was sent before it.
   var isAsking = false
+  /// It waits for its client's round, and then stops the workers that it concerns; and it has begun to.
+  var isJoint = false
+  var isBegun = false
 
   init(client: ClientID, clientNumber: UInt64) {
     self.client = client

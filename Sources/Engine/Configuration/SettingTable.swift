@@ -75,6 +75,7 @@ extension SettingTable {
     .accepted(
       "socket-mark-id", .integer(0...uint32), .immutable, "0",
       "sockets are left as the system makes them"),
+    .drives("router-atomic", .flag, .flag(\.routerAtomic)),
     .drives(
       "router-presents-as", .choice(["standalone", "cluster"]),
       choice(\Settings.routerPresentsAs)),

@@ -30,7 +30,7 @@ extension Engine {
     if router.lanes.isEmpty { layLanes() }
     do throws(OutOfMemory) {
       try router.lanes[worker].queue.append(
-        part: key, step: step, of: call, slot: way.slot, way.hash, large: large)
+        part: key, step: step, of: call, id: call.id, slot: way.slot, way.hash, large: large)
     } catch { return abandon(current) }
     addAppended(hop, to: worker, for: current)
   }
@@ -99,7 +99,7 @@ extension Engine {
 
   /// Whether hops wait to be sent or run, so that the next turn should follow at once.
   public var hasHops: Bool {
-    if !router.arrived.isEmpty { return true }
+    if !router.arrived.isEmpty || !router.ready.isEmpty { return true }
     for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty { return true }
     return false
   }
@@ -108,21 +108,26 @@ extension Engine {
 
   /// Runs hops that came from other workers, and takes the answers to those that were sent. Never while a command runs.
   public mutating func workHops() {
-    if router.arrived.isEmpty || current >= 0 { return }
+    if current >= 0 { return }
+    workJointly()
+    if router.arrived.isEmpty { return }
     var place = 0
-    while place < router.arrived.count {
-      switch router.arrived[place] {
-      case .requests(let batch): answer(batch)
+    while place < router.arrived.count, !isStopped {
+      let arrival = router.arrived[place]
+      place += 1
+      switch arrival {
+      case .requests(let batch):
+        perform(batch)
+        batch.origin.answer(batch)
       case .answers(let batch): take(answered: batch)
       }
-      place += 1
     }
-    router.arrived.removeAll(keepingCapacity: true)
+    router.arrived.removeFirst(place)
     leaveOutTime()
   }
 
-  /// Runs a batch and sends it back.
-  private mutating func answer(_ batch: HopBatch) {
+  /// Runs a batch; its answers and replies are in it then.
+  mutating func perform(_ batch: HopBatch) {
     var load = HopLoad()
     swap(&load, &batch.load)
     if let agent = hopAgent() {
@@ -151,11 +156,10 @@ extension Engine {
       for _ in load.hops.indices { load.answers.append(HopAnswer(outcome: .later)) }
     }
     swap(&load, &batch.load)
-    batch.origin.answer(batch)
   }
 
   /// The session that hops run in; nil if there is no memory for it.
-  private mutating func hopAgent() -> Int32? {
+  mutating func hopAgent() -> Int32? {
     if router.agent < 0 { router.agent = newAgent() ?? -1 }
     return router.agent < 0 ? nil : router.agent
   }
@@ -178,7 +182,9 @@ extension Engine {
     for i in group.first..<end {
       if (i &- group.first) & 15 == 0 { prefetch(queue, i..<min(i + 16, end)) }
       let before = reply.queue.byteCount
-      if !group.isDone || before - begin > settings.clientOutputPause {
+      if !group.isDone
+        || before - begin > settings.clientOutputPause && !router.runsJointly
+      {
         group.isDone = false
         answers.append(HopAnswer(outcome: .again))
         continue
@@ -255,7 +261,7 @@ extension Engine {
       act(as: Session.endpoint)
       let call = Call(queue.arguments(of: i), id: request.id, slot: -1, hash: .none)
       runRouted(call, byteCount: Int(request.byteCount))
-      group.revision = mapRevision
+      group.revision = shownRevision
       group.keyCount = shownKeyCount
       return .done
     case .exec: return runExec(transactions[Int(hop.transaction)], hop, for: group)
@@ -354,7 +360,7 @@ extension Engine {
   }
 
   /// A client of another worker watches nothing here any more.
-  private mutating func endWatcher(of clientNumber: UInt64) {
+  mutating func endWatcher(of clientNumber: UInt64) {
     guard let watcher = router.watchers.removeValue(forKey: clientNumber) else { return }
     discard(watcher)
     _ = sessions.remove(watcher)
@@ -466,7 +472,7 @@ extension Engine {
       switch way {
       case nil: break
       case .here(let shard, _):
-        if watchWorker >= 0, shard != watchShard, shard >= 0 { return failCrossed() }
+        if watchWorker >= 0, shard != watchShard, shard >= 0 { return crossed(call) }
         if shard >= 0 { act(as: shard) }
         if isMemoryLimited, transaction.queue.isDeniedWithoutMemory, !hasRoom() {
           failExec("OOM command not allowed when used memory > 'maxmemory'.")
@@ -479,20 +485,26 @@ extension Engine {
         discard(current)
         fail(line: ErrorReply.clusterDown)
         return false
-      case .crossed: return failCrossed()
+      case .crossed: return crossed(call)
       case .there(let target, let asked):
-        if watchWorker >= 0 { return failCrossed() }
+        if watchWorker >= 0 { return crossed(call) }
         hopExec(call, transaction, to: target, asked: asked)
         return false
       }
       sessions[current].round?.watchWorker = -1
       return true
     }
+    if settings.routerAtomic { return crossed(call) }
     hopExec(call, transaction, to: watchWorker, asked: nil, isWatching: true)
     return false
   }
 
-  private mutating func failCrossed() -> Bool {
+  /// An EXEC of commands on several shards, or of what is watched on another one.
+  private mutating func crossed(_ call: Call) -> Bool {
+    if settings.routerAtomic {
+      putOffJointly(call)
+      return false
+    }
     endWatch(of: current)
     discard(current)
     fail(text: Self.crossSlot)

@@ -137,7 +137,7 @@ extension Engine {
   }
 
   /// Keeps all of a queue as the reply at a place.
-  private mutating func keep(_ output: inout OutputQueue, for place: Int) {
+  mutating func keep(_ output: inout OutputQueue, for place: Int) {
     let offset = router.round.store.byteCount
     let byteCount = output.byteCount
     router.round.layPlaces()
@@ -152,7 +152,7 @@ extension Engine {
 
   /// A command that is to run now, off the way of ordinary ones.
   mutating func runRouted(_ call: Call, byteCount: Int) {
-    if isMemoryLimited,
+    if isMemoryLimited, !router.runsJointly,
       hot[Int(call.id.rawValue)].attention.contains(.deniedWithoutMemory), !hasRoom()
     {
       return fail("OOM command not allowed when used memory > 'maxmemory'.")
@@ -209,6 +209,11 @@ extension Engine {
   /// Writes one reply from those at the places of a piece. The first error is the reply.
   private mutating func merge(_ piece: RoundState.Piece, _ merge: ReplyMerge, _ id: CommandID) {
     let places = piece.first..<piece.first + piece.count
+    if id == .exec {
+      reply.arrayHeader(piece.count)
+      for place in places { copy(place, from: 0) }
+      return
+    }
     for place in places {
       if router.round.isError(at: place) { return copy(place, from: 0) }
     }
@@ -224,6 +229,7 @@ extension Engine {
       for place in places {
         copy(place, from: Self.header(of: router.round.bytes(at: place)).byteCount)
       }
+    case .special where id == .msetnx: reply.integer(1)
     case .special:
       // RANDOMKEY: each worker has drawn one; which counts follows from how many it has drawn from.
       var total = 0
@@ -280,14 +286,18 @@ extension Engine {
   private mutating func work(_ index: Int32, _ round: Round) -> Bool {
     while router.round.outstanding == 0 {
       if hasMovedMeanwhile {
-        if router.round.notBefore > now {
-          makeLate(index, round)
+        // Once more; then all workers are stopped for it.
+        router.round.wholeTries += 1
+        if router.round.wholeTries < 2 {
+          asCurrent(index) { $0.sendToAll(for: index) }
           return false
         }
-        router.round.wholeTries += 1
-        if router.round.wholeTries > 3 { router.round.notBefore = now + 1 }
-        asCurrent(index) { $0.sendToAll(for: index) }
-        return false
+        let again = Postponed(client: ClientID(index: index), clientNumber: sessions[index].id)
+        swap(&again.queue, &router.round.whole)
+        again.isJoint = true
+        router.round.removeAll()
+        router.round.putOff = again
+        return true
       }
       beginAnswer(to: index)
       reply.setSilent(false)
@@ -318,10 +328,11 @@ extension Engine {
   /// Whether the parts of a command for all shards have met different maps, so that it has to be done again.
   private var hasMovedMeanwhile: Bool {
     if router.round.whole.requests.isEmpty || !router.round.bounced.isEmpty
-      || router.round.wholeTries > 1000 || router.round.places.count < router.peers.count
+      || router.round.places.count < router.peers.count
     {
       return false
     }
+    if !Self.isOverAllKeys(router.round.whole.requests[0].id) { return false }
     let first = router.round.places.count - router.peers.count
     for place in first..<router.round.places.count
     where router.round.places[place].revision != router.round.places[first].revision {
@@ -337,6 +348,10 @@ extension Engine {
       return makeLate(index, round)
     }
     let putOff = round.state.putOff
+    if putOff?.isJoint == true, !sessions[index].mode.contains(.closing) {
+      list(index)
+      return beginJoint(index)
+    }
     round.state.putOff = nil
     round.state.removeAll()
     sessions[index].mode.remove(.routing)
@@ -348,7 +363,7 @@ extension Engine {
   }
 
   /// Runs `body` with a router client as the current one; replies go nowhere but to places.
-  private mutating func asCurrent(_ index: Int32, _ body: (inout Engine) -> Void) {
+  mutating func asCurrent(_ index: Int32, _ body: (inout Engine) -> Void) {
     current = index
     reply.version = sessions[index].version
     if sessions[index].mode.contains(.noTouch) { touchClock = .max }

@@ -72,7 +72,7 @@ extension Engine {
   static let readLimit = 256 << 10
 
   static let crossSlot =
-    "CROSSSLOT Keys in request don't hash to the same slot; give them a common hash tag, as in {user1}:name, or use a client for Redis Cluster"
+    "CROSSSLOT Keys in request don't hash to the same slot; give them a common hash tag, as in {user1}:name, use a client for Redis Cluster, or set router-atomic to yes"
 
   /// What is run from now on runs as that shard, or (`Session.endpoint`) for all of them.
   @inline(__always)
@@ -170,6 +170,26 @@ extension Engine {
     return routeByMap(call.slot)
   }
 
+  /// The same of a SCAN whose cursor is in a slot: below the cursor of a migration it goes to the target.
+  private mutating func routeScan(_ call: Call, asked: ShardID?) -> Route? {
+    let slot = call.slot
+    let cursor = Self.cursor(call[1]) ?? 0
+    let prefix = Int(cursor >> 39) == slot ? (cursor & (1 << 39 - 1)) << 25 : 0
+    for open in openSlots where open.slot == slot {
+      guard let boundary = open.cursor else { continue }
+      if case .migrating(let target) = open.state, prefix < boundary {
+        let worker = worker(of: target)
+        if worker == self.worker { return .here(shard: open.shard, table: slot) }
+        return canSend(to: worker) ? .there(worker: worker, asked: target) : .later
+      }
+      if open.isImporting, asked != nil {
+        return prefix < boundary ? .here(shard: open.shard, table: slot) : .later
+      }
+    }
+    let owner = keyspace.owner(of: slot)
+    return owner >= 0 ? .here(shard: owner, table: slot) : nil
+  }
+
   /// Where a slot is that no shard of this worker has, by the map.
   func routeByMap(_ slot: Int) -> Route {
     guard let owner = map.owner(of: HashSlot(UInt16(slot))) else { return .down }
@@ -188,6 +208,7 @@ extension Engine {
 
   /// The same as far as shards of this worker have the slot; else nil.
   private mutating func routeHere(_ call: Call, _ known: HotCommand, asked: ShardID?) -> Route? {
+    if call.id == .scan, openSlotBits != 0 { return routeScan(call, asked: asked) }
     let owner = keyspace.owner(of: call.slot)
     if openSlotBits == 0 {
       guard owner >= 0 else { return nil }
@@ -226,8 +247,9 @@ extension Engine {
 
   /// A command with keys in several slots: split by key if it can be.
   private mutating func routesSlots(_ call: Call, _ known: HotCommand) -> Bool {
-    if !sessions[current].mode.contains(.multi), call.id != .msetnx,
-      case .fanOut(let merge) = CommandTable.all[Int(call.id.rawValue)].router
+    if !sessions[current].mode.contains(.multi),
+      case .fanOut(let merge) = CommandTable.all[Int(call.id.rawValue)].router,
+      call.id != .msetnx || settings.routerAtomic || isOneShard(call, step: Int(known.step))
     {
       fanOut(call, step: Int(known.step), merge)
     } else {
@@ -244,17 +266,12 @@ extension Engine {
           "ERR wrong number of arguments for '\(CommandTable.all[Int(call.id.rawValue)].name)' command"
       )
     }
+    if settings.routerAtomic || call.id == .msetnx { return putOffJointly(call) }
     var ways = Pile<Way>()
     var ranges = Pile<ArgumentRange>()
     swap(&ways, &router.ways)
     swap(&ranges, &router.ranges)
-    for key in stride(from: 1, to: call.count, by: step) {
-      ranges.append(call.arguments.range(0))
-      for i in 0..<step { ranges.append(call.arguments.range(key + i)) }
-      let hash = key == 1 ? call.hash : KeyHash(call[key], seed: hashSeed)
-      let slot = key == 1 ? call.slot : HashSlot.of(call[key]).index
-      ways.append(Way(slot: slot, hash: hash, route: .later))
-    }
+    lay(call, step: step, &ways, &ranges)
     if decide(&ways, call, ranges.span, step: step) {
       deal(ways, call, ranges.span, step: step, merge)
     }
@@ -262,6 +279,28 @@ extension Engine {
     ranges.removeAll()
     swap(&ways, &router.ways)
     swap(&ranges, &router.ranges)
+  }
+
+  /// Lays out the keys of a command and where its parts' arguments are; where they go is to be decided.
+  func lay(
+    _ call: Call, step: Int, _ ways: inout Pile<Way>, _ ranges: inout Pile<ArgumentRange>
+  ) {
+    for key in stride(from: 1, to: call.count, by: step) {
+      ranges.append(call.arguments.range(0))
+      for i in 0..<step { ranges.append(call.arguments.range(key + i)) }
+      let hash = key == 1 ? call.hash : KeyHash(call[key], seed: hashSeed)
+      let slot = key == 1 ? call.slot : HashSlot.of(call[key]).index
+      ways.append(Way(slot: slot, hash: hash, route: .later))
+    }
+  }
+
+  /// Whether all keys of a command are one shard's, by the map.
+  private mutating func isOneShard(_ call: Call, step: Int) -> Bool {
+    refreshMap()
+    let owner = map.owner(of: HashSlot(UInt16(call.slot)))
+    for key in stride(from: 1, to: call.count, by: step)
+    where map.owner(of: HashSlot.of(call[key])) != owner { return false }
+    return true
   }
 
   /// Decides where each key of a command goes, all of them by one view. False if it was put off or answered.
@@ -417,9 +456,8 @@ extension Engine {
     if slot == HashSlot.count { return true }
     switch route(Call(call.arguments, id: call.id, slot: slot, hash: .none), known, asked: nil) {
     case .here: return true
-    case .there(let worker, _):
-      hop(
-        Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(kind: .keyed), to: worker)
+    case .there(let worker, let asked):
+      hop(Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(asked: asked), to: worker)
     case .later, .crossed: putOff(call, isLate: true)
     case .down: return true
     }
@@ -457,7 +495,7 @@ extension Engine {
       router.round.places[first + worker].byteCount = -1
       if worker == self.worker {
         run(whole, 0, as: Session.endpoint, in: -1, for: first + worker)
-        router.round.places[first + worker].revision = mapRevision
+        router.round.places[first + worker].revision = shownRevision
         router.round.places[first + worker].keyCount = shownKeyCount
       } else {
         let call = Call(whole.arguments(of: 0), id: whole.requests[0].id, slot: -1, hash: .none)
@@ -470,12 +508,16 @@ extension Engine {
     swap(&whole, &router.round.whole)
   }
 
-  /// Keys that the shards of this worker own.
+  /// Keys that the shards of this worker own, or have been given already of slots on the move.
   var shownKeyCount: Int {
     var count = 0
     for shard in shards.indices { count += keyspace.keyCount(ofShard: Int32(shard)) }
+    for open in openSlots where open.isImporting { count += keyspace.keyCount(of: open.table) }
     return count
   }
+
+  /// What a command over all keys has seen of the map: no two workers may have seen different ones, and none a slot on the move.
+  var shownRevision: UInt64 { openSlots.isEmpty ? mapRevision : .max - UInt64(worker) }
 
   // MARK: rounds
 
@@ -558,7 +600,13 @@ extension Engine {
       sessions[index].mode.remove(.routing)
     } else {
       sessions[index].mode.insert(.routing)
-      if router.round.outstanding == 0 { makeLate(index, round) }
+      if router.round.outstanding == 0 {
+        if router.round.notBefore > now {
+          makeLate(index, round)
+        } else {
+          router.ready.append((ClientID(index: index), sessions[index].id))
+        }
+      }
     }
     swap(&router.round, &round.state)
   }
@@ -570,18 +618,34 @@ extension Engine {
     router.late.append((ClientID(index: index), sessions[index].id))
   }
 
+  /// Goes on with rounds that nothing stands in the way of. Called once a turn.
+  mutating func finishReady() {
+    if router.ready.isEmpty || isStopped { return }
+    for one in router.ready.takeAll() {
+      if isStopped {
+        router.ready.append(one)
+      } else if sessions.contains(one.client.index),
+        sessions[one.client.index].id == one.clientNumber
+      {
+        drive(one.client.index)
+      }
+    }
+  }
+
   /// Goes on with rounds that wait for time to pass. Called once a turn.
   mutating func finishLate() {
     if router.late.isEmpty { return }
-    var late: [(client: ClientID, clientNumber: UInt64)] = []
-    swap(&late, &router.late)
-    for one in late {
+    for one in router.late.takeAll() {
       let index = one.client.index
       guard sessions.contains(index), sessions[index].id == one.clientNumber,
         let round = sessions[index].round
       else { continue }
+      if round.state.notBefore > now {
+        router.late.append(one)
+        continue
+      }
       round.isListed = false
-      drive(index)
+      router.ready.append(one)
     }
   }
 }

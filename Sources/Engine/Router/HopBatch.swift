@@ -124,6 +124,13 @@ public final class HopBatch: @unchecked Sendable {
   /// Where its answers go.
   let origin: Mailbox
   var load = HopLoad()
+  /// Of a command that stops workers (`Engine+Joint.swift`): what the worker says to it, whether it stays stopped afterwards, whether the
+  /// keys must be absent, whether it is a transaction, and the client whose watched keys must not have changed.
+  var verdict = JointVerdict.ready
+  var isHeld = false
+  var needsAbsence = false
+  var isTransaction = false
+  var watcher: UInt64?
 
   init(from origin: Mailbox) { self.origin = origin }
 }

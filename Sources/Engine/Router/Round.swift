@@ -194,6 +194,21 @@ struct RouterState: ~Copyable {
   var view: UInt64 = 0
   /// The worker of each shard of the map, by its index there.
   var workers = Pile<Int32>()
+  /// Clients whose rounds can go on at once.
+  var ready: [(client: ClientID, clientNumber: UInt64)] = []
+  /// Whose turn it is to stop workers, and what is known of it here (`Engine+Joint.swift`).
+  var turn = JointTurn()
+  var hasTurn = false
+  var awaitsTurn = false
+  /// The command that stops workers, of a client of this one; those that wait for the turn; what others have said.
+  var joint: Joint?
+  var jointQueue: [(client: ClientID, clientNumber: UInt64)] = []
+  var jointMessages: [JointMessage] = []
+  /// What this worker has stopped for.
+  var stoppedFor: HopBatch?
+  var isStoppedItself = false
+  /// What is run has been admitted as a whole.
+  var runsJointly = false
   /// What a command over many keys is dealt out with.
   var ways = Pile<Way>()
   var ranges = Pile<ArgumentRange>()
