@@ -48,7 +48,10 @@ extension Engine {
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
     if !postponed.isEmpty { postponed.removeAll { $0.client == client } }
-    if session.mode.contains(.monitor) { endMonitor(client.index) }
+    if session.mode.contains(.monitor) {
+      endMonitor(client.index)
+      if session.mode.contains(.router) { endRemoteMonitor(session.id) }
+    }
     if session.tracking != nil { forgetTracker(client.index) }
   }
 

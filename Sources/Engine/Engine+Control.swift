@@ -117,6 +117,7 @@ extension Engine {
     finishAnswers()
     workHops()
     finishReady()
+    if !router.monitors.isEmpty { tellRemoteMonitors() }
     for pending in completedWhileBusy.takeAll() { complete(pending) }
   }
 }

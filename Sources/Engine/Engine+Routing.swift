@@ -210,6 +210,7 @@ extension Engine {
       case .migrated(let outcome): land(outcome)
       case .hops(let batch): router.arrived.append(.requests(batch))
       case .answeredHops(let batch): router.arrived.append(.answers(batch))
+      case .monitor(let message): take(message)
       case .joint(let message): router.jointMessages.append(message)
       }
     }

@@ -26,6 +26,8 @@ public enum MailboxMessage: Sendable {
   case answeredHops(HopBatch)
   /// A command that stops workers is on its way.
   case joint(JointMessage)
+  /// Of the router's clients in MONITOR.
+  case monitor(MonitorMessage)
 }
 
 /// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.
@@ -88,6 +90,9 @@ public final class Mailbox: Sendable {
 
   /// Leaves word of a command that stops workers: one is under way in a process.
   func push(_ message: JointMessage) { pushAlways(.joint(message)) }
+
+  /// Leaves word about monitors.
+  func push(_ message: MonitorMessage) { pushAlways(.monitor(message)) }
 
   private func pushAlways(_ message: MailboxMessage) {
     waiting.withLock { messages in

@@ -18,13 +18,15 @@ from resp import request, value
 from rig import Redis, Tern, expect, expect_equal
 
 SHARDS = 4
+BOTH = ("handover", "incremental")
 
 
 class Resizes:
     """Resizes the cluster, by turns whole tables and key by key, until the end of the block; it must have succeeded several times."""
 
     def __init__(self, options, tern, modes=("handover",), least=3):
-        self.options, self.tern, self.modes, self.least = options, tern, modes, least
+        # Key by key it takes seconds.
+        self.options, self.tern, self.modes, self.least = options, tern, modes, least if len(modes) == 1 else 1
         self.done, self.failures, self.isOver = 0, [], False
 
     def run(self):
@@ -99,12 +101,12 @@ def draw(random):
     )()
 
 
-@rig.test(tern_only=True, seconds=600)
+@rig.test(tern_only=True, seconds=4000)
 def differential(options):
     """The same pipelines to redis-server and to the router; equal replies, and in the end equal keys."""
     source = random.Random(options.seed)
     with Redis("--cluster-enabled", "no", slots=False) as redis, Tern(options, SHARDS, "--workers", options.workers) as tern:
-        with Resizes(options, tern, ("handover", "incremental") if options.incremental else ("handover",)):
+        with Resizes(options, tern, BOTH):
             for number in until(options):
                 protocol = 2 + number % 2
                 with redis.shard(protocol=protocol) as a, tern.shard(0, protocol=protocol) as b:
@@ -129,7 +131,7 @@ def differential(options):
                         expect_equal(b.ask("DBSIZE"), 0, "keys behind FLUSHALL")
 
 
-@rig.test(tern_only=True, seconds=600)
+@rig.test(tern_only=True, seconds=4000)
 def nothing_overtakes(options):
     """Pipelines of increments: every connection counts its own keys up without a hole, several at a time, and none is lost."""
     with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
@@ -162,7 +164,7 @@ def nothing_overtakes(options):
         print(f"        {sum(counted)} increments", flush=True)
 
 
-@rig.test(tern_only=True, seconds=600)
+@rig.test(tern_only=True, seconds=4000)
 def scans_find_what_stays(options):
     """A SCAN over all shards finds every key that is there all the time, whatever moves."""
     with Tern(options, SHARDS, "--workers", options.workers) as tern, tern.shard(0) as c:
@@ -170,7 +172,7 @@ def scans_find_what_stays(options):
         for key in there:
             c.send(request("SET", key, 1))
         c.replies(len(there))
-        with Resizes(options, tern):
+        with Resizes(options, tern, BOTH):
             for number in until(options):
                 found, cursor = set(), b"0"
                 while True:
@@ -184,7 +186,7 @@ def scans_find_what_stays(options):
                 expect_equal(len(c.ask("KEYS", "stay:1*")), 1111, "KEYS of a pattern")
 
 
-@rig.test(tern_only=True, seconds=600)
+@rig.test(tern_only=True, seconds=4000)
 def transactions(options):
     """WATCH, MULTI and EXEC on one slot: two clients count the same key up, and nothing is lost."""
     with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
@@ -221,9 +223,55 @@ def transactions(options):
             expect(reply.startswith(b"*3") or reply.startswith(b"-CROSSSLOT") and b"hash tag" in reply, f"EXEC over several slots: {reply}")
 
 
+@rig.test(tern_only=True, seconds=4000)
+def bank(options):
+    """With router-atomic: money goes from account to account on different shards, and whoever looks finds all of it."""
+    with Tern(options, SHARDS, "--workers", options.workers, "--router-atomic", "yes") as tern, Resizes(options, tern, BOTH):
+        accounts, failures, done = ["account:%d" % i for i in range(12)], [], [0] * 5
+        with tern.shard(0) as c:
+            expect_equal(c.ask("MSET", *sum(([a, 100] for a in accounts), [])), b"OK", "MSET")
+
+        def transfer(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    for _ in until(options):
+                        a, b, sum_ = source.choice(accounts), source.choice(accounts), source.randrange(50)
+                        c.send(request("MULTI") + request("DECRBY", a, sum_) + request("INCRBY", b, sum_) + request("EXEC"))
+                        replies = [value(c.reply()) for _ in range(4)]
+                        expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
+                        expect(len(replies[3]) == 2 and all(isinstance(r, int) for r in replies[3]), f"EXEC: {replies[3]}")
+                        done[number] += 1
+            except Exception as error:
+                failures.append(error)
+
+        def look(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    for _ in until(options):
+                        if source.random() < 0.5:
+                            c.send(request("MULTI") + b"".join(request("GET", a) for a in accounts) + request("EXEC"))
+                            values = [value(c.reply()) for _ in range(len(accounts) + 2)][-1]
+                        else:
+                            values = c.ask("MGET", *accounts)
+                        expect_equal(sum(map(int, values)), 100 * len(accounts), "the money that there is")
+                        done[number] += 1
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=transfer if n < 3 else look, args=(n,), daemon=True) for n in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        print(f"        {sum(done[:3])} transfers, {sum(done[3:])} looks", flush=True)
+
+
 if __name__ == "__main__":
     parser = rig.arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="that each test takes")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--incremental", action="store_true", help="resize key by key too")
     rig.main(parser)

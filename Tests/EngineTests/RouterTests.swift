@@ -280,4 +280,47 @@ private let keys = Two.keys
     #expect(two.ask("INFO cluster").contains("cluster_enabled:1"))
     #expect(two.ask("INFO server").contains("redis_mode:cluster"))
   }
+
+  @Test func operatorsSeeAllWorkers() throws {
+    var settings = Settings()
+    settings.slowlogLogSlowerThan = 0
+    var two = try Two(settings: settings)
+    let other = try two.second.connect(to: nil)
+    _ = two.second.ask("CLIENT SETNAME far", from: other)
+    let list = two.ask("CLIENT LIST")
+    // Three clients of the router's and the shards' ports on the first worker, two on the second.
+    #expect(list.matches(of: /\bid=/).count == 4, "\(list)")
+    #expect(list.contains("name=far"))
+    #expect(two.ask("CLIENT KILL ID \(two.second.engine.number(of: other))") == ":1")
+    #expect(two.ask("CLIENT KILL ID \(two.second.engine.number(of: other))") == ":0")
+    #expect(two.ask("CLIENT KILL 1.2.3.4:5") == "-ERR No such client")
+    for key in keys { _ = two.ask("SET \(key) 1") }
+    let slow = two.ask("SLOWLOG GET -1")
+    for key in keys { #expect(slow.contains("\"SET\", \"\(key)\"")) }
+    #expect(two.ask("SLOWLOG GET 1").matches(of: /"SET"|"SLOWLOG"|"CONFIG"/).count >= 1)
+    #expect(two.ask("LATENCY HISTOGRAM set").contains("\"calls\", :4"))
+    #expect(two.ask("LATENCY LATEST") == "[]")
+    #expect(two.ask("SLOWLOG RESET") == "+OK")
+    #expect(two.ask("CLIENT PAUSE 50 WRITE") == "+OK")
+    two.send("GET \(keys[1])\nSET \(keys[1]) 1")
+    for _ in 0..<5 { two.pass() }
+    #expect(two.first.shownReplies(to: two.client) == "\"1\"")
+    let ender = try two.first.connect(to: nil)
+    #expect(two.ask("CLIENT UNPAUSE", from: ender) == "+OK")
+    two.settle()
+    #expect(two.first.shownReplies(to: two.client) == "+OK")
+  }
+
+  @Test func monitorsHearAllWorkers() throws {
+    var two = try Two()
+    let other = try two.first.connect(to: nil)
+    #expect(two.ask("MONITOR", from: other) == "+OK")
+    for key in keys { _ = two.ask("SET \(key) heard") }
+    two.settle()
+    let said = two.first.shownReplies(to: other)
+    for key in keys { #expect(said.contains(key)) }
+    two.first.engine.disconnect(other)
+    two.settle()
+    #expect(two.first.engine.listeners == 0 && two.second.engine.listeners == 0)
+  }
 }

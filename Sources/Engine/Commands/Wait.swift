@@ -108,7 +108,7 @@ extension Engine {
     guard
       let i = waiting.firstIndex(where: { one in
         one.clientNumber == number && sessions.contains(one.client.index)
-          && sessions[one.client.index].shard == shard
+          && (shard == Session.endpoint || sessions[one.client.index].shard == shard)
       })
     else { return false }
     waiting[i].deadline = .min

@@ -70,7 +70,7 @@ extension Engine {
   ) {
     router.lanes[worker].groups.append(
       HopGroup(
-        client: ClientID(index: index), clientNumber: sessions[index].id,
+        client: ClientID(index: index), worker: self.worker, clientNumber: sessions[index].id,
         version: sessions[index].version,
         leavesClocks: sessions[index].mode.contains(.noTouch), isAwaited: isAwaited,
         address: sessions[index].address, first: first, count: 1))
@@ -259,6 +259,11 @@ extension Engine {
     case .worker:
       look()
       act(as: Session.endpoint)
+      if request.id == .monitor {
+        addMonitor(of: group)
+        reply.ok()
+        return .done
+      }
       let call = Call(queue.arguments(of: i), id: request.id, slot: -1, hash: .none)
       runRouted(call, byteCount: Int(request.byteCount))
       group.revision = shownRevision

@@ -128,7 +128,7 @@ extension Engine {
     batch.needsAbsence = false
     batch.load.groups.append(
       HopGroup(
-        client: joint.client, clientNumber: joint.clientNumber,
+        client: joint.client, worker: self.worker, clientNumber: joint.clientNumber,
         version: sessions[current].version,
         leavesClocks: sessions[current].mode.contains(.noTouch), isAwaited: true,
         address: sessions[current].address, first: 0, count: 0))

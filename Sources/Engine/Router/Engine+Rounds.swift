@@ -209,6 +209,10 @@ extension Engine {
   /// Writes one reply from those at the places of a piece. The first error is the reply.
   private mutating func merge(_ piece: RoundState.Piece, _ merge: ReplyMerge, _ id: CommandID) {
     let places = piece.first..<piece.first + piece.count
+    if Self.isAboutAllWorkers(id) {
+      let parts = places.map { Self.bytes(of: router.round.bytes(at: $0)) }
+      return mergeViews(parts, worker, id)
+    }
     if id == .exec {
       reply.arrayHeader(piece.count)
       for place in places { copy(place, from: 0) }

@@ -437,6 +437,10 @@ extension Engine {
       if router.peers.count <= 1 { return true }
       fanOutToAll(call)
       return false
+    case _ where Self.isAboutAllWorkers(call.id):
+      if router.peers.count <= 1 || call.id == .monitor && isInTransaction { return true }
+      fanOutToAll(call)
+      return false
     default: break
     }
     if known.attention.contains(.wholeKeyspace) { return refuseWholeKeyspace() }
@@ -466,9 +470,9 @@ extension Engine {
 
   /// Runs a command once on every worker.
   private mutating func fanOutToAll(_ call: Call) {
-    guard case .allShards(let tableMerge) = CommandTable.all[Int(call.id.rawValue)].router else {
-      return
-    }
+    var merge = ReplyMerge.special
+    if case .allShards(let kind) = CommandTable.all[Int(call.id.rawValue)].router { merge = kind }
+    if call.id == .keys { merge = .inRequestOrder }
     openRound()
     do throws(OutOfMemory) {
       try router.round.whole.append(call, large: [], isDeniedWithoutMemory: false)
@@ -476,7 +480,7 @@ extension Engine {
     router.round.endInline(at: reply.queue.byteCount)
     router.round.pieces.append(
       RoundState.Piece(
-        kind: .merged(call.id == .keys ? .inRequestOrder : tableMerge, call.id),
+        kind: .merged(merge, call.id),
         first: router.round.placeCount, count: router.peers.count, isSilent: reply.isSilent))
     for _ in router.peers { _ = router.round.addPlace() }
     sendToAll(for: current)

@@ -69,6 +69,8 @@ struct HopAnswer {
 /// What all hops of a client in a batch have in common.
 struct HopGroup {
   let client: ClientID
+  /// Its worker.
+  let worker: Int
   /// Its id: its place may have another client by the time of the answer.
   let clientNumber: UInt64
   let version: RESPVersion

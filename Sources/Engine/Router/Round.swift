@@ -184,6 +184,8 @@ struct RouterState: ~Copyable {
   var late: [(client: ClientID, clientNumber: UInt64)] = []
   /// The session that hops run in; −1 before the first.
   var agent: Int32 = -1
+  /// Clients of other workers that are told every command.
+  var monitors: [RemoteMonitor] = []
   /// Sessions that watch keys for clients of other workers, by the clients' ids.
   var watchers: [UInt64: Int32] = [:]
   /// The round of the client whose requests are run, if `hasOpenRound`, or of the one that is gone on with.
