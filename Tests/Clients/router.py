@@ -90,6 +90,36 @@ def draw(random):
             lambda: ["COPY", "{t}a", "{t}b", "REPLACE"],
             lambda: ["SET", "{t}a", text()],
             lambda: ["MSETNX", "{t}c", "1", "{t}d", "2"],
+            lambda: ["MSETNX", "{t}c", "1", "{t}e", "2", "{t}f", text()],
+            lambda: ["GETDEL", key()],
+            lambda: ["GETEX", key(), "PERSIST"],
+            lambda: ["GETSET", key(), text()],
+            lambda: ["SETEX", key(), 1000, text()],
+            lambda: ["SETNX", key(), text()],
+            lambda: ["INCRBYFLOAT", key(), "1.5"],
+            lambda: ["DECR", key()],
+            lambda: ["BITCOUNT", key()],
+            lambda: ["BITPOS", key(), 1],
+            lambda: ["GETBIT", key(), random.randrange(100)],
+            lambda: ["BITFIELD", key(), "INCRBY", "u8", 0, random.randrange(9)],
+            lambda: ["BITOP", "OR", "{t}g", "{t}a", "{t}b"],
+            lambda: ["LCS", "{t}a", "{t}b", "LEN"],
+            lambda: ["RENAME", "{t}a", "{t}b"],
+            lambda: ["OBJECT", "ENCODING", key()],
+            lambda: ["EXPIRETIME", key()],
+            lambda: ["EXPIREAT", key(), 4_000_000_000],
+            lambda: ["SORT", key()],
+            lambda: ["OBJECT", "HELP"],
+            lambda: ["CLIENT", "GETNAME"],
+            lambda: ["CLIENT", "SETNAME", "n%d" % random.randrange(3)],
+            lambda: ["SELECT", 0],
+            lambda: ["COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"],
+            lambda: ["CONFIG", "GET", "maxmemory"],
+            lambda: ["WAIT", 0, 0],
+            lambda: ["DISCARD"],
+            lambda: ["EXEC"],
+            lambda: ["UNWATCH"],
+            lambda: ["RANDOMKEY", "more"],
             lambda: ["PING", text()],
             lambda: ["ECHO", "e"],
             lambda: ["DBSIZE"],
@@ -106,6 +136,7 @@ def differential(options):
     """The same pipelines to redis-server and to the router; equal replies, and in the end equal keys."""
     source = random.Random(options.seed)
     with Redis("--cluster-enabled", "no", slots=False) as redis, Tern(options, SHARDS, "--workers", options.workers) as tern:
+        done = 0
         with Resizes(options, tern, BOTH):
             for number in until(options):
                 protocol = 2 + number % 2
@@ -122,6 +153,7 @@ def differential(options):
                                 continue
                             expect_equal(found, wanted, f"{rig.short(command)} in round {number}")
                         expect_equal(len(said[1]), len(commands), "replies")
+                        done += len(commands)
                     keys = sorted(a.ask("KEYS", "*"))
                     expect_equal(sorted(b.ask("KEYS", "*")), keys, "KEYS")
                     for key in keys:
@@ -129,6 +161,7 @@ def differential(options):
                     if number % 5 == 4:
                         expect_equal((a.ask("FLUSHALL"), b.ask("FLUSHALL")), (b"OK", b"OK"), "FLUSHALL")
                         expect_equal(b.ask("DBSIZE"), 0, "keys behind FLUSHALL")
+        print(f"        {done} commands, replies equal", flush=True)
 
 
 @rig.test(tern_only=True, seconds=4000)
@@ -268,6 +301,59 @@ def bank(options):
         if failures:
             raise failures[0]
         print(f"        {sum(done[:3])} transfers, {sum(done[3:])} looks", flush=True)
+
+
+@rig.test(tern_only=True)
+def as_the_readme_says(options):
+    """The README's examples: redis-cli, a plain client, a cluster client, a connection string."""
+    import redis
+    import redis.cluster
+
+    with Tern(options, SHARDS, "--workers", options.workers) as tern:
+        cli = lambda *words: subprocess.run(["redis-cli", *map(str, words)], capture_output=True, text=True, check=True).stdout.split()
+        expect_equal(cli("-p", tern.port, "MSET", "a", 1, "b", 2, "c", 3), ["OK"], "redis-cli")
+        expect_equal(cli("-u", f"redis://127.0.0.1:{tern.port}/0", "MGET", "a", "b", "c"), ["1", "2", "3"], "redis-cli -u")
+        expect_equal(cli("-c", "-p", tern.port, "GET", "b"), ["2"], "redis-cli -c")
+        plain = redis.Redis(port=tern.port, decode_responses=True)
+        expect_equal(plain.mget("a", "b", "c"), ["1", "2", "3"], "a plain client")
+        expect_equal(plain.info("cluster")["cluster_enabled"], 0, "what it is told")
+        with plain.pipeline(transaction=True) as pipeline:
+            expect_equal(pipeline.incr("{n}a").incr("{n}b").execute(), [1, 1], "a transaction")
+        expect_equal(redis.Redis.from_url(f"redis://127.0.0.1:{tern.port}/0").dbsize(), 5, "a connection string")
+        cluster = redis.cluster.RedisCluster("127.0.0.1", tern.port, decode_responses=True)
+        ports = {node.port for node in cluster.get_nodes()}
+        expect_equal(ports, {tern.port + i for i in range(1, SHARDS + 1)}, "the nodes of a cluster client")
+        expect_equal([cluster.get(key) for key in "abc"], ["1", "2", "3"], "a cluster client")
+        plain.config_set("router-presents-as", "cluster")
+        expect_equal(plain.info("cluster")["cluster_enabled"], 1, "what is told as a cluster")
+
+
+@rig.test(tern_only=True, seconds=4000)
+def a_slow_shard_delays_its_own(options):
+    """One worker does nothing for a second; clients that ask only the other one are answered meanwhile, and memory stays bounded."""
+    with Tern(options, 2, "--workers", 2, "--enable-debug-command", "yes") as tern, tern.shard(0) as a:
+        tags = {}
+        for i in range(1000):
+            tags.setdefault(a.ask("CLUSTER", "KEYSLOT", f"t{i}") // 8192, f"{{t{i}}}")
+        clients = [tern.shard(0) for _ in range(4)]
+        here = [c for c in clients if c.ask("CLIENT", "ID") % 2 == 0][0]
+        a.ask("SET", tags[1], "v" * 1000)
+        before = tern.resident
+        with tern.shard(2) as busy, tern.shard(0) as greedy:
+            busy.send(request("DEBUG", "SLEEP", "1"))
+            for _ in range(200):
+                greedy.send(b"".join(request("GET", tags[1]) for _ in range(100)))
+            end, worst = time.monotonic() + 1.5, 0
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                expect_equal(here.ask("INCR", tags[0]) > 0, True, "INCR")
+                worst = max(worst, time.monotonic() - begin)
+            expect(worst < 0.5, f"a client of the other shard waited {worst:.3f} s")
+            expect(tern.resident - before < 64 << 20, f"{(tern.resident - before) >> 20} MiB more")
+            replies = greedy.replies(20_000)
+            expect_equal(len(replies), 20_000, "replies to the client that did not read")
+        for c in clients:
+            c.close()
 
 
 if __name__ == "__main__":

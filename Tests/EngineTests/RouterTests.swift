@@ -289,7 +289,7 @@ private let keys = Two.keys
     _ = two.second.ask("CLIENT SETNAME far", from: other)
     let list = two.ask("CLIENT LIST")
     // Three clients of the router's and the shards' ports on the first worker, two on the second.
-    #expect(list.matches(of: /\bid=/).count == 4, "\(list)")
+    #expect(list.matches(of: /id=\d+ addr/).count == 4, "\(list)")
     #expect(list.contains("name=far"))
     #expect(two.ask("CLIENT KILL ID \(two.second.engine.number(of: other))") == ":1")
     #expect(two.ask("CLIENT KILL ID \(two.second.engine.number(of: other))") == ":0")
@@ -297,7 +297,8 @@ private let keys = Two.keys
     for key in keys { _ = two.ask("SET \(key) 1") }
     let slow = two.ask("SLOWLOG GET -1")
     for key in keys { #expect(slow.contains("\"SET\", \"\(key)\"")) }
-    #expect(two.ask("SLOWLOG GET 1").matches(of: /"SET"|"SLOWLOG"|"CONFIG"/).count >= 1)
+    #expect(two.ask("SLOWLOG GET 1").hasPrefix("[[:"))
+    #expect(!two.ask("SLOWLOG GET 1").contains("], [:"))
     #expect(two.ask("LATENCY HISTOGRAM set").contains("\"calls\", :4"))
     #expect(two.ask("LATENCY LATEST") == "[]")
     #expect(two.ask("SLOWLOG RESET") == "+OK")

@@ -45,7 +45,7 @@ extension Engine {
 
   /// Whether a session is shown to a client of that shard: its own shard's; to one of the router all that have a connection here.
   private func isShown(client index: Int32, to shard: Int32) -> Bool {
-    sessions[index].shard == shard || shard == Session.endpoint && sessions[index].id > 0
+    sessions[index].id > 0 && (sessions[index].shard == shard || shard == Session.endpoint)
   }
 
   /// The session of the caller's shard with that id.

@@ -101,13 +101,21 @@ extension Engine {
     replies.compactMap(number).reduce(0, +)
   }
 
-  /// The newest first, as many as the worker that has most was asked for.
+  /// The newest first, as many as were asked for.
   private mutating func mergeSlowLogs(_ replies: [Reply]) {
-    let lists = replies.compactMap(\.elements)
-    var entries = lists.flatMap { $0 }
+    var entries = replies.compactMap(\.elements).flatMap { $0 }
+    let count = askedCount
     let time = { (entry: Reply) in entry.elements.flatMap { Self.number($0[1]) } ?? 0 }
     entries.sort { time($0) > time($1) }
-    write(.array(Array(entries.prefix(lists.map(\.count).max() ?? 0))))
+    write(.array(Array(entries.prefix(count))))
+  }
+
+  /// What SLOWLOG GET was asked for by the command that the round at hand consists of.
+  private var askedCount: Int {
+    if router.round.whole.requests.isEmpty { return 10 }
+    let arguments = router.round.whole.arguments(of: 0)
+    let count = arguments.count > 2 ? arguments[2].integer() ?? 10 : 10
+    return count < 0 ? .max : Int(count)
   }
 
   private mutating func mergeLatest(_ replies: [Reply]) {
