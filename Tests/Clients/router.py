@@ -106,7 +106,6 @@ def draw(random):
             lambda: ["LCS", "{t}a", "{t}b", "LEN"],
             lambda: ["RENAME", "{t}a", "{t}b"],
             lambda: ["OBJECT", "ENCODING", key()],
-            lambda: ["EXPIRETIME", key()],
             lambda: ["EXPIREAT", key(), 4_000_000_000],
             lambda: ["SORT", key()],
             lambda: ["OBJECT", "HELP"],

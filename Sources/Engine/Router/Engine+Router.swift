@@ -266,19 +266,44 @@ extension Engine {
           "ERR wrong number of arguments for '\(CommandTable.all[Int(call.id.rawValue)].name)' command"
       )
     }
-    if settings.routerAtomic || call.id == .msetnx { return putOffJointly(call) }
     var ways = Pile<Way>()
     var ranges = Pile<ArgumentRange>()
     swap(&ways, &router.ways)
     swap(&ranges, &router.ranges)
     lay(call, step: step, &ways, &ranges)
     if decide(&ways, call, ranges.span, step: step) {
-      deal(ways, call, ranges.span, step: step, merge)
+      let isJoint = settings.routerAtomic || call.id == .msetnx
+      if isJoint, !isHere(ways) {
+        putOffJointly(call)
+      } else if call.id == .msetnx, isAnyThere(ways, call, ranges.span) {
+        reply.integer(0)
+      } else {
+        deal(ways, call, ranges.span, step: step, merge)
+      }
     }
     ways.removeAll()
     ranges.removeAll()
     swap(&ways, &router.ways)
     swap(&ranges, &router.ranges)
+  }
+
+  /// Whether all of a command over many keys is run here: then nothing comes between its parts.
+  private func isHere(_ ways: borrowing Pile<Way>) -> Bool {
+    for i in ways.indices { guard case .here = ways[i].route else { return false } }
+    return true
+  }
+
+  /// Whether one of the keys of a MSETNX, all of which are here, is there.
+  private mutating func isAnyThere(
+    _ ways: borrowing Pile<Way>, _ call: Call, _ ranges: Span<ArgumentRange>
+  ) -> Bool {
+    for i in ways.indices {
+      guard case .here(let shard, let table) = ways[i].route else { continue }
+      act(as: shard)
+      let part = call.arguments.others(ranges, first: i * 3, count: 3)
+      if live(table, ways[i].hash, part[1]) != nil { return true }
+    }
+    return false
   }
 
   /// Lays out the keys of a command and where its parts' arguments are; where they go is to be decided.
@@ -375,8 +400,9 @@ extension Engine {
           }
           runRouted(
             Call(
-              call.arguments.others(ranges, first: i * (step + 1), count: step + 1), id: call.id,
-              slot: table, hash: ways[i].hash), byteCount: byteCount)
+              call.arguments.others(ranges, first: i * (step + 1), count: step + 1),
+              id: HotCommand.part(of: call.id), slot: table, hash: ways[i].hash),
+            byteCount: byteCount)
           router.round.places[place].byteCount = reply.queue.byteCount &- before
         case .there(let worker, let asked):
           add(
