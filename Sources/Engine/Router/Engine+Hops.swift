@@ -99,7 +99,9 @@ extension Engine {
 
   /// Whether hops wait to be sent or run, so that the next turn should follow at once.
   public var hasHops: Bool {
-    if !router.arrived.isEmpty || !router.ready.isEmpty { return true }
+    if !router.arrived.isEmpty || !router.ready.isEmpty || !router.jointMessages.isEmpty {
+      return true
+    }
     for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty { return true }
     return false
   }

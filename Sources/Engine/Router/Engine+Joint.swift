@@ -58,6 +58,10 @@ extension Engine {
 
   /// Takes up the next joint command, if none is on its way.
   private mutating func goOnJointly() {
+    // One that is run at once has ended within the loop, which goes on with the next.
+    if router.isGoingOnJointly { return }
+    router.isGoingOnJointly = true
+    defer { router.isGoingOnJointly = false }
     while router.joint == nil, !router.jointQueue.isEmpty {
       if !router.hasTurn {
         if router.awaitsTurn { return }
@@ -326,9 +330,8 @@ extension Engine {
       if joint.outstanding == 0 { endHeld(joint) }
       return
     }
-    router.joint = nil
     router.ready.append((joint.client, joint.clientNumber))
-    goOnJointly()
+    endJoint()
   }
 
   private mutating func layPiece(_ joint: Joint, _ call: Call, isSilent: Bool) {
@@ -444,7 +447,13 @@ extension Engine {
       for batch in joint.batches { router.peers[batch.worker].push(.release) }
     }
     router.isStoppedItself = false
+    endJoint()
+  }
+
+  /// The command at hand is over: those of other workers have their turn, then the next of this one.
+  private mutating func endJoint() {
     router.joint = nil
+    if router.hasTurn { passTurn() }
     goOnJointly()
   }
 
@@ -452,7 +461,6 @@ extension Engine {
   private mutating func endHeld(_ joint: Joint) {
     for batch in joint.batches { router.peers[batch.worker].push(.release) }
     router.isStoppedItself = false
-    router.joint = nil
     let index = joint.client.index
     if sessions.contains(index), sessions[index].id == joint.clientNumber,
       let round = sessions[index].round
@@ -463,7 +471,7 @@ extension Engine {
     }
     for batch in joint.batches { router.arrived.append(.answers(batch)) }
     if joint.batches.isEmpty { router.ready.append((joint.client, joint.clientNumber)) }
-    goOnJointly()
+    endJoint()
   }
 
   // MARK: the others

@@ -202,6 +202,7 @@ struct RouterState: ~Copyable {
   var turn = JointTurn()
   var hasTurn = false
   var awaitsTurn = false
+  var isGoingOnJointly = false
   /// The command that stops workers, of a client of this one; those that wait for the turn; what others have said.
   var joint: Joint?
   var jointQueue: [(client: ClientID, clientNumber: UInt64)] = []
