@@ -102,6 +102,15 @@ struct LatencySeries {
 
   init(event: String) { self.event = event }
 
+  /// The samples of two series of the same event.
+  init(merging a: LatencySeries, _ b: LatencySeries) {
+    event = a.event
+    for sample in (a.samples + b.samples).sorted(by: { $0.second < $1.second }) {
+      add(sample.milliseconds, at: sample.second)
+    }
+    longest = max(a.longest, b.longest)
+  }
+
   /// Adds a sample, or raises that of the same second. O(samples).
   mutating func add(_ milliseconds: UInt64, at second: Int64) {
     longest = max(longest, milliseconds)

@@ -17,6 +17,7 @@ extension Engine {
       id: id, shard: shard.map(Int32.init) ?? Session.endpoint, address: address,
       localAddress: localAddress, fileDescriptor: fileDescriptor, now: now)
     if !settings.requirePass.isEmpty { session.mode.insert(.unauthenticated) }
+    if shard == nil { session.mode.insert(.router) }
     if pauses.contains(where: { $0.shard == session.shard }) { session.mode.insert(.paused) }
     do throws(OutOfMemory) {
       let client = ClientID(index: try sessions.insert(session))
@@ -27,19 +28,30 @@ extension Engine {
     }
   }
 
+  /// Whether a client came by the router's port.
+  public func isOfRouter(_ client: ClientID) -> Bool {
+    sessions[client.index].mode.contains(.router)
+  }
+
   /// Live sessions.
-  public var clientCount: Int { sessions.count }
+  public var clientCount: Int {
+    sessions.count - router.watchers.count - (router.agent < 0 ? 0 : 1)
+  }
 
   /// The client is gone: its session ends, its memory is given back. Nothing of its output may be lent to anyone any more.
   public mutating func disconnect(_ client: ClientID) {
     if sessions[client.index].transaction != nil { unwatch(client.index) }
+    if sessions[client.index].round != nil { endWatch(of: client.index) }
     var session = sessions.remove(client.index)
     session.output.removeAll(pool: &reply.pool)
     clientCounts[Self.page(ofShard: session.shard)] -= 1
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
     if !postponed.isEmpty { postponed.removeAll { $0.client == client } }
-    if session.mode.contains(.monitor) { endMonitor(client.index) }
+    if session.mode.contains(.monitor) {
+      endMonitor(client.index)
+      if session.mode.contains(.router) { endRemoteMonitor(session.id) }
+    }
     if session.tracking != nil { forgetTracker(client.index) }
   }
 
@@ -80,7 +92,13 @@ extension Engine {
       if isTooMuch { throw OutOfMemory() }
       try sessions[index].query.append(bytes)
     } catch {
-      close(index)
+      return close(index)
+    }
+    if sessions[index].mode.contains(.routing),
+      sessions[index].query.byteCount > Self.readLimit
+    {
+      // Read again when the round is over.
+      sessions[index].mode.insert(.outputFull)
     }
   }
 
@@ -167,8 +185,10 @@ extension Engine {
   public mutating func duty(of client: ClientID) -> Duty {
     let index = client.index
     let wish = sessions[index].wish
-    if wish.contains(.close), sessions[index].output.isEmpty || wish.contains(.broken) {
-      return .close
+    if wish.contains(.close) {
+      // Replies that are under way are its last ones.
+      let isDone = sessions[index].output.isEmpty && !sessions[index].mode.contains(.routing)
+      if isDone || wish.contains(.broken) { return .close }
     }
     if wish.contains(.direct) { return .receiveDirectly }
     let isFull = sessions[index].mode.contains(.outputFull)
@@ -213,6 +233,7 @@ extension Engine {
       sessions[index].output.byteCount <= settings.clientOutputPause / 2
     {
       sessions[index].mode.remove(.outputFull)
+      if sessions[index].mode.contains(.routing) { drive(index) }
       runKept(index)
       wantLarge(index)
     }

@@ -112,18 +112,23 @@ extension Engine {
     list(index)
   }
 
-  /// Whether there is something to exchange with the sequencer, the authority or other servers, or to answer for them. Asked once a turn.
+  /// Whether there is something to exchange with the sequencer, the authority or other servers, or to answer for them, or
+  /// for other workers. Asked once a turn.
   public var hasControls: Bool {
     let isNone =
       controlRequests.isEmpty && appliedControls.isEmpty && completedWhileBusy.isEmpty
       && clusterRequests.isEmpty && clusterAnswersWhileBusy.isEmpty && migrations.isEmpty
-      && migrationAnswers.isEmpty
+      && migrationAnswers.isEmpty && router.arrived.isEmpty && router.ready.isEmpty
+      && router.monitors.isEmpty
     return !isNone
   }
 
   /// Answers what was completed while other requests were run.
   public mutating func finishCompleted() {
     finishAnswers()
+    workHops()
+    finishReady()
+    if !router.monitors.isEmpty { tellRemoteMonitors() }
     for pending in completedWhileBusy.takeAll() { complete(pending) }
   }
 }

@@ -148,6 +148,7 @@ extension Engine {
   mutating func adopt(_ tables: HandedOver) {
     let (slots, keys, bytes) = (tables.batch.count, tables.batch.keyCount, tables.batch.byteCount)
     keyspace.adopt(tables.batch, by: tables.shard)
+    router.view &+= 1
     if !openSlots.isEmpty { forgetImports(of: tables.shard) }
     adoptions.append(
       Adoption(
@@ -197,6 +198,8 @@ extension Engine {
   @inline(never)
   private mutating func takeMap() {
     (map, mapRevision) = board.current
+    router.view &+= 1
+    setWorkers()
     if !openSlots.isEmpty { mapChanged() }
   }
 

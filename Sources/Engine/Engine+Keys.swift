@@ -64,18 +64,25 @@ extension Engine {
     failing("OOM command not allowed when used memory > 'maxmemory'.")
   }
 
-  /// Lends the live entries of a shard to `body`, by slot and in hash order; nothing is removed. O(keys of the shard).
+  /// Lends the live entries that are shown at a shard's port, or at the router's, to `body`, by slot and in hash order; nothing is
+  /// removed. O(keys of the shard).
   func forEachLiveEntry(ofShard shard: Int32, _ body: (EntryRef) -> Void) {
+    for slot in 0..<HashSlot.count where isShown(slot, to: shard) && keyspace.keyCount(of: slot) > 0
+    {
+      forEachLiveEntry(ofTable: slot, body)
+    }
+    if shard != Session.endpoint { return }
+    for open in openSlots where open.isImporting { forEachLiveEntry(ofTable: open.table, body) }
+  }
+
+  private func forEachLiveEntry(ofTable table: Int, _ body: (EntryRef) -> Void) {
     var found: [EntryRef] = []
-    for slot in 0..<HashSlot.count
-    where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
-      var prefix: UInt64? = 0
-      while let from = prefix {
-        prefix = keyspace.scan(slot, from: from, into: &found)
-        for entry in found {
-          if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
-          body(entry)
-        }
+    var prefix: UInt64? = 0
+    while let from = prefix {
+      prefix = keyspace.scan(table, from: from, into: &found)
+      for entry in found {
+        if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
+        body(entry)
       }
     }
   }

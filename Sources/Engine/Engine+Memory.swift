@@ -31,7 +31,8 @@ extension Engine {
   @inline(__always)
   public func awaitsSend(_ client: ClientID) -> Bool {
     sessions[client.index].output.byteCount != sessions[client.index].output.front.byteCount
-      || !sessions[client.index].mode.isEmpty || sessions[client.index].wish.contains(.close)
+      || !sessions[client.index].mode.isSubset(of: .router)
+      || sessions[client.index].wish.contains(.close)
   }
 
   /// Control requests of an engine without a sequencer are applied at once. Nobody decides over its map, and it reaches no other server.

@@ -65,8 +65,8 @@ extension Engine {
 extension CommandQueue {
   /// Whether a command with one of these flags waits.
   func contains(_ flags: CommandFlags) -> Bool {
-    for request in requests
-    where !CommandTable.all[Int(request.id.rawValue)].flags.isDisjoint(with: flags) {
+    for i in requests.indices
+    where !CommandTable.all[Int(requests[i].id.rawValue)].flags.isDisjoint(with: flags) {
       return true
     }
     return false

@@ -249,6 +249,7 @@ extension Engine {
   public mutating func adoptOpen(slot: HashSlot, by shard: Int32) {
     let slot = slot.index
     guard keyspace.owner(of: slot) == Keyspace.nobody else { return }
+    router.view &+= 1
     guard let open = openSlot(slot, of: shard), open.table >= Keyspace.slotCount else {
       keyspace.own(slot, by: shard)
       return

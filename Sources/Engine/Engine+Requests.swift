@@ -84,14 +84,17 @@ extension Engine {
   private mutating func finishReplies(to index: Int32) {
     touchClock = accessClock
     // Not emptied here: the reactor may be sending the front of it.
-    if reply.finish() { abandon(index) }
+    let hasFailed = reply.finish()
+    if sessions[index].mode.contains(.router) { endRouting(of: index) }
+    if hasFailed { abandon(index) }
   }
 
   /// Runs a request that was put off, alone.
   mutating func resume(_ postponed: Postponed, of index: Int32) {
     var queue = CommandQueue()
     swap(&queue, &postponed.queue)
-    guard let request = queue.requests.first else { return }
+    if queue.requests.isEmpty { return }
+    let request = queue.requests[0]
     current = index
     swap(&reply.queue, &sessions[index].output)
     reply.version = sessions[index].version
@@ -258,15 +261,11 @@ extension Engine {
       }
     } else if !sessions[current].mode.isEmpty {
       return admitsInMode(call, known)
-    } else if sessions[current].shard == Session.endpoint,
-      known.attention.contains(.wholeKeyspace)
-    {
-      return refuseWholeKeyspace()
     }
     return true
   }
 
-  /// Answers that the configuration endpoint has no keys, and is false.
+  /// Answers that a command has no meaning for all shards together, and is false.
   mutating func refuseWholeKeyspace() -> Bool {
     fail("ERR This command concerns a whole shard; connect to a shard's own port")
     return false

@@ -23,6 +23,7 @@ extension Engine {
   /// Whether a command with keys is served here and now; if not, it has been answered with the redirection or error that is due.
   @inline(never)
   mutating func isRoutedHere(_ call: Call, _ known: HotCommand) -> Bool {
+    if sessions[current].mode.contains(.router) { return routes(call, known) }
     let isInMode = !sessions[current].mode.isEmpty
     if isInMode, !isAllowed(call) { return false }
     guard isSlotHere(call, known) else { return false }
@@ -44,7 +45,7 @@ extension Engine {
     return false
   }
 
-  private mutating func runInOpenTable(_ call: Call, _ known: HotCommand, _ table: Int) {
+  mutating func runInOpenTable(_ call: Call, _ known: HotCommand, _ table: Int) {
     if isMemoryLimited, known.attention.contains(.deniedWithoutMemory), !hasRoom() {
       return fail("OOM command not allowed when used memory > 'maxmemory'.")
     }
@@ -64,16 +65,10 @@ extension Engine {
     wasAsking = mode.contains(.asking)
     // It is for this command, whatever becomes of it, or for a whole MULTI.
     if mode.contains(.asking), !mode.contains(.multi) { sessions[current].mode.remove(.asking) }
-    if known.lastKey != known.firstKey {
-      // Keys of two slots in one command: CROSSSLOT, before anything else.
-      var (i, last) = otherKeys(call.arguments, known)
-      while i <= last {
-        if HashSlot.of(call[i]).index != call.slot {
-          fail(line: ErrorReply.crossSlot)
-          return false
-        }
-        i += Int(known.step)
-      }
+    // Keys of two slots in one command: CROSSSLOT, before anything else.
+    if known.lastKey != known.firstKey, !isOneSlot(call, known) {
+      fail(line: ErrorReply.crossSlot)
+      return false
     }
     if keyspace.owner(of: call.slot) | openSlotBits == shard { return true }
     // A first look without the mailbox, and only if it says no, others: no worker says no before it has looked.
@@ -96,12 +91,27 @@ extension Engine {
     case .moved: fail(line: map.redirect(for: HashSlot(UInt16(slot))))
     case .ask(let target): fail(line: map.ask(HashSlot(UInt16(slot)), of: target))
     case .tryAgain:
-      if let i = openSlots.firstIndex(where: { $0.slot == slot && $0.cursor != nil }) {
-        openSlots[i].isUrgent = true
-      }
+      hasten(slot)
       fail(line: ErrorReply.tryAgain)
     case .clusterDown: fail(line: ErrorReply.clusterDown)
     }
+  }
+
+  /// A client waits for keys of a slot to be together: the slot is moved without pauses.
+  mutating func hasten(_ slot: Int) {
+    if let i = openSlots.firstIndex(where: { $0.slot == slot && $0.cursor != nil }) {
+      openSlots[i].isUrgent = true
+    }
+  }
+
+  /// Whether all keys of a command are in the slot of the first.
+  func isOneSlot(_ call: Call, _ known: HotCommand) -> Bool {
+    var (i, last) = otherKeys(call.arguments, known)
+    while i <= last {
+      if HashSlot.of(call[i]).index != call.slot { return false }
+      i += Int(known.step)
+    }
+    return true
   }
 
   /// The indices between which a command's keys but the first lie, a step apart.
@@ -114,7 +124,7 @@ extension Engine {
     return (Int(known.firstKey) + Int(known.step), last)
   }
 
-  private mutating func decide(
+  func decide(
     _ call: Call, _ known: HotCommand, _ shard: Int32, asking: Bool
   ) -> Verdict {
     let state = slotState(call.slot, of: shard)
@@ -198,6 +208,10 @@ extension Engine {
       case .adoptOpen(let slots, let shard): adoptOpen(slots, by: shard)
       case .adoptEntries(let entries): adopt(entries)
       case .migrated(let outcome): land(outcome)
+      case .hops(let batch): router.arrived.append(.requests(batch))
+      case .answeredHops(let batch): router.arrived.append(.answers(batch))
+      case .monitor(let message): take(message)
+      case .joint(let message): router.jointMessages.append(message)
       }
     }
   }

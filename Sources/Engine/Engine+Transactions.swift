@@ -11,10 +11,8 @@ extension Engine {
   /// Whether a command without keys may run, of a session that is in some mode; if not, it was queued or has been answered.
   @inline(never)
   mutating func admitsInMode(_ call: Call, _ known: HotCommand) -> Bool {
+    if sessions[current].mode.contains(.router) { return routesWithoutKeys(call, known) }
     guard isAllowed(call) else { return false }
-    if sessions[current].shard == Session.endpoint, known.attention.contains(.wholeKeyspace) {
-      return refuseWholeKeyspace()
-    }
     guard isUnhindered(call) else { return false }
     if sessions[current].mode.contains(.multi) { return admitsInMulti(call, known) }
     // It is for the next command, and for a whole MULTI.
@@ -127,12 +125,14 @@ extension Engine {
     }
   }
 
-  private func decide(_ queue: borrowing CommandQueue, _ slot: Int, _ shard: Int32) -> Verdict {
+  func decide(_ queue: borrowing CommandQueue, _ slot: Int, _ shard: Int32) -> Verdict {
     let isAsking = sessions[current].mode.contains(.asking)
     let state = slotState(slot, of: shard)
     var tally = KeyTally()
     if state.asksForKeys(asking: isAsking), let table = table(of: slot, at: shard) {
-      guard let first = queue.requests.firstIndex(where: { $0.slot >= 0 }) else { return .serve }
+      guard let first = queue.requests.indices.first(where: { queue.requests[$0].slot >= 0 }) else {
+        return .serve
+      }
       let arguments = queue.arguments(of: first)
       let key = arguments[Int(hot[Int(queue.requests[first].id.rawValue)].firstKey)]
       for i in queue.requests.indices where queue.requests[i].slot >= 0 {

@@ -58,6 +58,10 @@ public struct EngineOptions: Sendable {
   public var randomSeed: UInt64 = 1
   /// What others send to this engine.
   public var mailbox = Mailbox()
+  /// The mailboxes of all workers by their index, this one's among them; empty: there are no others.
+  public var peers: [Mailbox] = []
+  /// Whose turn it is to stop workers for a command; one in a process.
+  public var turn = JointTurn()
 
   /// Options for a worker of a cluster with that map.
   public init(map: ClusterMap, clock: MonotonicClock) {
@@ -206,6 +210,8 @@ public struct Engine: ~Copyable {
   /// What the sweep may still look at before the next tick.
   var sweepUnits = 0
   var nextClientNumber: UInt64 = 0
+  /// Requests that go from worker to worker.
+  var router = RouterState()
   let worker: Int
   let workers: Int
   /// Live sessions: first those of the configuration endpoint, then each shard's.
@@ -242,6 +248,9 @@ public struct Engine: ~Copyable {
     worker = options.worker
     workers = options.workers
     mailbox = options.mailbox
+    router.peers = options.peers
+    router.turn = options.turn
+    setWorkers()
     keyspace.frequencyRule = FrequencyRule(seed: options.randomSeed ^ 0x6c66_7500)
     keyspace.measureGrowth(with: options.processorClock.nanoseconds)
     applySettings()

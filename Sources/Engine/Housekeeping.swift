@@ -12,6 +12,7 @@ extension Engine {
   /// One slice, of one kind: those that have work take turns. True if there is more to do at once.
   public mutating func housekeep() -> Bool {
     if !waiting.isEmpty { finishWaits() }
+    finishLate()
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
     if !tracking.trackers.isEmpty { flushTracking() }

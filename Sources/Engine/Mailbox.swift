@@ -20,6 +20,14 @@ public enum MailboxMessage: Sendable {
   case adoptEntries(HandedEntries)
   /// What has become of keys that were sent to another server (MIGRATE).
   case migrated(MigrationOutcome)
+  /// Requests of another worker's router clients.
+  case hops(HopBatch)
+  /// The answers to those that this worker has sent.
+  case answeredHops(HopBatch)
+  /// A command that stops workers is on its way.
+  case joint(JointMessage)
+  /// Of the router's clients in MONITOR.
+  case monitor(MonitorMessage)
 }
 
 /// What other threads send to a worker (DESIGN §1): a batch behind a mutex, and a flag that says whether there is anything.
@@ -32,7 +40,14 @@ public final class Mailbox: Sendable {
 
   private let waiting = Mutex<[MailboxMessage]>([])
   private let isFilled = Atomic<Bool>(false)
-  private let bell = Mutex<(@Sendable () -> Void)?>(nil)
+  /// Whoever reads here looks before it waits: the bell need not be rung.
+  private let isAwake = Atomic<Bool>(false)
+  private let bell = Mutex<Bell?>(nil)
+
+  /// What is rung for the worker that reads here. A type of its own: a bare closure in a generic box is wrapped once more by every access.
+  private struct Bell: Sendable {
+    let ring: @Sendable () -> Void
+  }
 
   /// An empty mailbox.
   public init() {}
@@ -46,7 +61,10 @@ public final class Mailbox: Sendable {
   }
 
   /// How the worker that reads here is woken.
-  public func hang(_ bell: @escaping @Sendable () -> Void) { self.bell.withLock { $0 = bell } }
+  public func hang(_ bell: @escaping @Sendable () -> Void) {
+    let bell = Bell(ring: bell)
+    self.bell.withLock { $0 = bell }
+  }
 
   /// Leaves tables, and wakes the worker that adopts them. There is always room: only one flip at a time is under way in a process.
   func push(_ tables: HandedOver) { pushAlways(.adopt(tables)) }
@@ -60,12 +78,43 @@ public final class Mailbox: Sendable {
   /// The answer to a client that waits: every one of them may have one message here.
   public func answer(_ pending: PendingClusterRequest) { pushAlways(.clusterChanged(pending)) }
 
+  /// Leaves requests of router clients, and wakes the worker that runs them. False if the mailbox is full.
+  func send(_ batch: HopBatch) -> Bool {
+    if !send(.hops(batch)) { return false }
+    ring()
+    return true
+  }
+
+  /// Leaves the answers to requests: there is room, for at most one batch a worker and turn is under way.
+  func answer(_ batch: HopBatch) { pushAlways(.answeredHops(batch)) }
+
+  /// Leaves word of a command that stops workers: one is under way in a process.
+  func push(_ message: JointMessage) { pushAlways(.joint(message)) }
+
+  /// Leaves word about monitors.
+  func push(_ message: MonitorMessage) { pushAlways(.monitor(message)) }
+
   private func pushAlways(_ message: MailboxMessage) {
     waiting.withLock { messages in
       messages.append(message)
-      isFilled.store(true, ordering: .releasing)
+      isFilled.store(true, ordering: .sequentiallyConsistent)
     }
-    bell.withLock { $0 }?()
+    ring()
+  }
+
+  /// Wakes the worker that reads here, unless it will look before it waits. In one order of all threads either it is seen to be awake, and
+  /// then looks later than this message came, or it is rung.
+  private func ring() {
+    if !isAwake.load(ordering: .sequentiallyConsistent) { bell.withLock { $0 }?.ring() }
+  }
+
+  /// The worker that reads here is awake, until it says otherwise.
+  public func wakeUp() { isAwake.store(true, ordering: .relaxed) }
+
+  /// It is about to wait. False if there is mail: it should not.
+  public func fallAsleep() -> Bool {
+    isAwake.store(false, ordering: .sequentiallyConsistent)
+    return !isFilled.load(ordering: .sequentiallyConsistent)
   }
 
   /// Leaves a message. False if the mailbox is full: the message was not taken.
@@ -73,7 +122,7 @@ public final class Mailbox: Sendable {
     waiting.withLock { messages in
       guard messages.count < Self.capacity else { return false }
       messages.append(message)
-      isFilled.store(true, ordering: .releasing)
+      isFilled.store(true, ordering: .sequentiallyConsistent)
       return true
     }
   }

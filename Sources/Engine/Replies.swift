@@ -60,6 +60,17 @@ struct Replies: ~Copyable, ReplySink {
     verbatim(bytes.rawBytes, version)
   }
 
+  /// Appends the first bytes of another queue, which has them no more.
+  mutating func move(_ byteCount: Int, from other: inout OutputQueue) {
+    var left = byteCount
+    while left > 0 {
+      let count = min(left, other.front.byteCount)
+      appendUnreserved(other.front.extracting(0..<count))
+      other.sent(count, pool: &pool)
+      left -= count
+    }
+  }
+
   /// Appends bytes as a bulk.
   mutating func bulk(bytes: [UInt8]) { bulk(bytes.rawBytes) }
 

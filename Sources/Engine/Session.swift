@@ -33,6 +33,8 @@ struct Session: ~Copyable {
   var largeByteCount = 0
   /// What it has in MULTI or while it watches keys.
   var transaction: Transaction? = nil
+  /// What a client of the router has had under way; nil before the first time.
+  var round: Round? = nil
   /// Wishes that the server has to carry out.
   var wish: Wish = []
   /// Unix milliseconds of connection and of the last sign of life: bytes that came, or replies that the peer took.
@@ -53,12 +55,14 @@ struct Session: ~Copyable {
   /// How it is told of changes to keys; nil = not at all.
   var tracking: TrackingState? = nil
   /// The peer's and our own address, `host:port`.
-  let address: String
+  var address: String
   let localAddress: String
   let fileDescriptor: Int32
 
   /// The shard of a session at the configuration endpoint: no slot table names it.
   static let endpoint: Int32 = -2
+  /// That of a session without a connection, which runs requests of other workers' clients.
+  static let agent: Int32 = -3
 
   init(
     id: UInt64, shard: Int32, address: String, localAddress: String, fileDescriptor: Int32,
@@ -101,10 +105,14 @@ struct Session: ~Copyable {
     static let paused = Mode(rawValue: 2048)
     /// What it reads counts as not having been used (CLIENT NO-TOUCH).
     static let noTouch = Mode(rawValue: 4096)
+    /// It speaks to all shards, by way of the configuration endpoint.
+    static let router = Mode(rawValue: 8192)
+    /// Requests of it are under way to other workers; nothing runs until they are answered.
+    static let routing = Mode(rawValue: 16384)
     /// Any of these concerns the replies.
     static let quiet: Mode = [.replyOff, .skipNext, .skipping]
     /// Any of these stops the session's commands.
-    static let stopped: Mode = [.parked, .closing, .outputFull]
+    static let stopped: Mode = [.parked, .closing, .outputFull, .routing]
   }
 
   /// What the server is to do about a session.

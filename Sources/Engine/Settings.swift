@@ -53,6 +53,10 @@ public struct Settings: Sendable, Equatable {
   public var migrationBytesPerSecond = 0
   /// The part of a worker's time that an incremental migration may take, in percent: what it costs other commands.
   public var migrationCPUPercent = 25
+  /// What the configuration endpoint says that it is; which of the two changes nothing else.
+  public var routerPresentsAs = Presentation.standalone
+  /// Whether commands over several shards are atomic through the router.
+  public var routerAtomic = false
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.
@@ -115,6 +119,11 @@ public struct RenamedCommand: Sendable, Equatable {
     self.command = command
     self.name = name
   }
+}
+
+/// What the configuration endpoint tells clients that it is, in HELLO and INFO.
+public enum Presentation: String, Sendable, CaseIterable {
+  case standalone, cluster
 }
 
 /// Who may do what is protected.

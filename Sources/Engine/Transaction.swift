@@ -83,9 +83,9 @@ struct QueuedRequest {
 /// The commands that wait for EXEC. See the top of this file.
 struct CommandQueue: ~Copyable {
   private var bytes = ByteBuffer()
-  private var ranges: [ArgumentRange] = []
+  private var ranges = Pile<ArgumentRange>()
   /// The requests, in their order.
-  private(set) var requests: [QueuedRequest] = []
+  private(set) var requests = Pile<QueuedRequest>()
   private var bulks: [HeldBulk] = []
   private var bulkByteCount = 0
   /// The slot of the keys; −1 before the first.
@@ -107,18 +107,19 @@ struct CommandQueue: ~Copyable {
   ) throws(OutOfMemory) {
     let first = ranges.count
     var argumentByteCount = 0
-    for i in 0..<call.count {
-      if call.arguments.largeIndex(i) != nil {
-        ranges.append(call.arguments.range(i))
-        continue
+    if large.isEmpty, let extent = call.arguments.extent {
+      // As it came, with what stands between the arguments: one copy.
+      let shift = bytes.byteCount &- extent.lowerBound
+      guard shift + extent.upperBound < Int(UInt32.max) else { throw OutOfMemory() }
+      try bytes.append(call.arguments.bytes(in: extent))
+      for i in 0..<call.count {
+        var range = call.arguments.range(i)
+        argumentByteCount &+= Int(range.count)
+        range.offset = UInt32(truncatingIfNeeded: Int(range.offset) &+ shift)
+        ranges.append(range)
       }
-      let argument = call[i]
-      let offset = bytes.byteCount
-      argumentByteCount += argument.byteCount
-      guard offset + argument.byteCount < Int(UInt32.max) else { throw OutOfMemory() }
-      try bytes.append(argument)
-      ranges.append(
-        ArgumentRange(offset: UInt32(offset), count: UInt32(argument.byteCount)))
+    } else {
+      argumentByteCount = try appendArguments(of: call)
     }
     requests.append(
       QueuedRequest(
@@ -132,6 +133,83 @@ struct CommandQueue: ~Copyable {
     if call.slot >= 0 {
       if slot < 0 { slot = call.slot } else if slot != call.slot { isCrossSlot = true }
     }
+  }
+
+  /// Appends arguments one by one; their bytes, those that were received apart not among them.
+  private mutating func appendArguments(of call: Call) throws(OutOfMemory) -> Int {
+    var byteCount = 0
+    for i in 0..<call.count {
+      if call.arguments.largeIndex(i) != nil {
+        ranges.append(call.arguments.range(i))
+        continue
+      }
+      let argument = call[i]
+      let offset = bytes.byteCount
+      byteCount += argument.byteCount
+      guard offset + argument.byteCount < Int(UInt32.max) else { throw OutOfMemory() }
+      try bytes.append(argument)
+      ranges.append(
+        ArgumentRange(offset: UInt32(offset), count: UInt32(argument.byteCount)))
+    }
+    return byteCount
+  }
+
+  /// Appends the part of a request that concerns one key: the command's name, the key, and what else stands with it up to `step`.
+  mutating func append(
+    part key: Int, step: Int, of call: Call, id: CommandID, slot: Int, _ hash: KeyHash,
+    large: [HeldBulk]
+  ) throws(OutOfMemory) {
+    let first = ranges.count
+    var byteCount = 0
+    var bulkCount: Int32 = 0
+    let firstBulk = Int32(bulks.count)
+    for i in 0...step {
+      let argument = i == 0 ? 0 : key + i - 1
+      if let bulk = call.arguments.largeIndex(argument) {
+        // Its number is among those of this request from here on.
+        ranges.append(ArgumentRange.large(0))
+        bulks.append(large[bulk])
+        bulkByteCount += large[bulk].byteCount
+        bulkCount += 1
+        continue
+      }
+      let offset = bytes.byteCount
+      let span = call[argument]
+      guard offset + span.byteCount < Int(UInt32.max) else { throw OutOfMemory() }
+      byteCount += span.byteCount
+      try bytes.append(span)
+      ranges.append(ArgumentRange(offset: UInt32(offset), count: UInt32(span.byteCount)))
+    }
+    requests.append(
+      QueuedRequest(
+        id: id, firstArgument: Int32(first), argumentCount: Int32(step + 1),
+        byteCount: Int32(clamping: byteCount), firstBulk: firstBulk, bulkCount: bulkCount,
+        slot: Int32(slot), hash: hash))
+  }
+
+  /// Appends a request that is the word EXEC alone.
+  mutating func appendExec() throws(OutOfMemory) {
+    let word: [UInt8] = [69, 88, 69, 67]
+    try bytes.append(word.rawBytes)
+    ranges.append(ArgumentRange(offset: 0, count: 4))
+    requests.append(
+      QueuedRequest(
+        id: .exec, firstArgument: 0, argumentCount: 1, byteCount: 4, firstBulk: 0, bulkCount: 0,
+        slot: -1, hash: .none))
+  }
+
+  /// Forgets all requests; the memory stays unless it is much.
+  mutating func removeAll() {
+    bytes.empty()
+    ranges.removeAll()
+    requests.removeAll()
+    if bulkByteCount > 0 {
+      bulks.removeAll()
+      bulkByteCount = 0
+    }
+    slot = -1
+    isCrossSlot = false
+    isDeniedWithoutMemory = false
   }
 
   /// The arguments of a request.

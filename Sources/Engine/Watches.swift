@@ -178,7 +178,7 @@ extension Engine {
     if !tracking.trackers.isEmpty { invalidate(leaving: shard, isLeft) }
     if watches.count == 0 { return }
     for watch in watches.all(where: { isLeft(Int($0.slot)) })
-    where sessions[watch.client].shard == shard {
+    where sessions[watch.client].shard == shard || sessions[watch.client].mode.contains(.router) {
       conflict([watch.client])
     }
   }

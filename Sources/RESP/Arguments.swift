@@ -37,6 +37,34 @@ public struct Arguments: ~Escapable {
     return range.isLarge ? Int(range.offset) : nil
   }
 
+  /// The stretch of the bytes that all arguments lie in, in their order and with little between them, as in a request that came as one;
+  /// nil if they don't, or one was received apart.
+  @inlinable @inline(__always)
+  public var extent: Range<Int>? {
+    var end = 0
+    var byteCount = 0
+    for i in 0..<count {
+      let range = ranges[i]
+      if range.isLarge || Int(range.offset) < end { return nil }
+      end = Int(range.offset) &+ Int(range.count)
+      byteCount &+= Int(range.count)
+    }
+    let begin = Int(ranges[0].offset)
+    return end &- begin <= byteCount &+ 16 &* count ? begin..<end : nil
+  }
+
+  /// Bytes of a stretch.
+  @inlinable @inline(__always)
+  @_lifetime(copy self)
+  public func bytes(in extent: Range<Int>) -> RawSpan { bytes.extracting(extent) }
+
+  /// Others of the same bytes: those of `ranges` from `first` on.
+  @inlinable @inline(__always)
+  @_lifetime(copy self, copy ranges)
+  public func others(_ ranges: Span<ArgumentRange>, first: Int, count: Int) -> Arguments {
+    Arguments(bytes: bytes, ranges: ranges, first: first, count: count)
+  }
+
   /// The arguments from `first` on.
   @inlinable
   @_lifetime(copy self)

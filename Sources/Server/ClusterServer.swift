@@ -120,6 +120,8 @@ public final class ClusterServer: Sendable {
     let inbox = ControlPlaneInbox()
     let directory = ShardDirectory(topology.shards.map { Int($0.id.number) })
     let mailboxes = (0..<settings.workers).map { _ in Mailbox() }
+    let turn = JointTurn()
+    let doorways = (0..<settings.workers).map { _ in Doorway() }
     var workers: [Worker] = []
     for index in 0..<settings.workers {
       var engine = EngineOptions(board: board, clock: clock.clock)
@@ -131,11 +133,13 @@ public final class ClusterServer: Sendable {
       engine.settings = settings
       engine.randomSeed = UInt64.random(in: 1...UInt64.max)
       engine.mailbox = mailboxes[index]
+      engine.peers = mailboxes
+      engine.turn = turn
       let cpu = settings.cpus.isEmpty ? nil : settings.cpus[index % settings.cpus.count]
       let options = WorkerOptions(
         engine: engine, backend: settings.backendChoice, cpu: cpu,
         listeners: plan.listeners(of: index), sequencer: sequencer, process: process,
-        control: inbox)
+        control: inbox, doorways: doorways)
       let worker = Worker()
       if let failure = await start(worker, options, life) {
         plan.close(from: index + 1)

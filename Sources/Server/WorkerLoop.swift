@@ -1,4 +1,5 @@
 internal import Engine
+internal import Glibc
 internal import Reactor
 
 /// What a worker is made from.
@@ -16,6 +17,8 @@ struct WorkerOptions: Sendable {
   var process: ProcessState
   /// Where requests to the authority over the map go.
   var control: ControlPlaneInbox
+  /// Where connections of the router come to each worker.
+  var doorways: [Doorway]
 }
 
 /// A worker's loop (DESIGN §8): drain the mailbox → events → timers → housekeeping within its budget → flush.
@@ -34,6 +37,9 @@ struct WorkerLoop: ~Copyable {
   private let sequencer: Sequencer
   private let process: ProcessState
   private let control: ControlPlaneInbox
+  private let doorways: [Doorway]
+  /// Where the worker waits while it has stopped for a command of another one.
+  private let waitingPlace: WaitingPlace
   private let migrator: Migrator
   private let index: Int
   /// Unix microseconds of this turn.
@@ -61,6 +67,8 @@ struct WorkerLoop: ~Copyable {
   init(_ options: WorkerOptions) throws(WorkerFailure) {
     let newReactor = try Self.reactor(options)
     let newEngine = try Self.engine(options)
+    let place = try Self.waitingPlace()
+    waitingPlace = place
     reactor = newReactor
     engine = newEngine
     index = options.engine.worker
@@ -68,11 +76,13 @@ struct WorkerLoop: ~Copyable {
     sequencer = options.sequencer
     process = options.process
     control = options.control
+    doorways = options.doorways
     let wakeUp = reactor.wakeUp
-    options.engine.mailbox.hang { wakeUp.wake() }
+    options.engine.mailbox.hang { if !place.ring() { wakeUp.wake() } }
     migrator = Migrator(options.engine.mailbox, reactor.wakeUp)
     sequencer.add(options.engine.mailbox, reactor.wakeUp)
     process.began(reactor.backend)
+    doorways[index].open(wakeUp)
     for (place, listener) in listeners.enumerated() {
       reactor.add(listener: listener.fileDescriptor, tag: UInt32(place))
     }
@@ -83,6 +93,12 @@ struct WorkerLoop: ~Copyable {
       if let cpu = options.cpu { try Machine.pinThisThread(toCPU: cpu) }
       return try Reactor(options.backend)
     } catch {
+      throw WorkerFailure(reason: error.description)
+    }
+  }
+
+  private static func waitingPlace() throws(WorkerFailure) -> WaitingPlace {
+    do throws(ReactorError) { return try WaitingPlace() } catch {
       throw WorkerFailure(reason: error.description)
     }
   }
@@ -108,7 +124,11 @@ struct WorkerLoop: ~Copyable {
   mutating func turn() -> State {
     let count: Int
     do throws(ReactorError) {
+      var timeout = timeout
+      // While it works nobody has to wake it: it looks into its mailbox before it waits.
+      if timeout > 0, !engine.mailbox.fallAsleep() { timeout = 0 }
       count = try reactor.turn(timeout: timeout)
+      engine.mailbox.wakeUp()
     } catch {
       process.failed("worker \(index): \(error)")
       return .failed
@@ -117,10 +137,13 @@ struct WorkerLoop: ~Copyable {
     monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
     if engine.mailbox.hasMail { engine.drainMailbox() }
+    workHops()
     handleAll(count)
+    for fileDescriptor in doorways[index].takeAll() { admit(fileDescriptor, to: nil) }
     if monotonic >= nextTick { tick() }
     isBusy = engine.housekeep()
     exchangeControls()
+    engine.sendHops()
     serveListed()
     let all = reactor.endTurn()
     if all > count {
@@ -146,13 +169,33 @@ struct WorkerLoop: ~Copyable {
 
   /// How long the reactor may wait, in nanoseconds.
   private var timeout: Int64 {
-    if isBusy || engine.listedCount > 0 { return 0 }
+    if isBusy || engine.listedCount > 0 || engine.hasHops { return 0 }
     let untilTick = min(nextTick - monotonic, Self.tickInterval)
     guard let deadline = engine.nextDeadline else { return max(0, untilTick) }
     // A deadline far away is none: no arithmetic with it.
     let milliseconds = deadline &- SystemClock.unixMicroseconds / 1000
     return milliseconds > 1000
       ? max(0, untilTick) : max(0, min(untilTick, milliseconds * 1_000_000))
+  }
+
+  /// What other workers have sent for router clients. If one of them has stopped this worker nothing else is done until it goes on.
+  private mutating func workHops() {
+    engine.workHops()
+    if engine.isStopped { standStill() }
+  }
+
+  @inline(never)
+  private mutating func standStill() {
+    while engine.isStopped {
+      waitingPlace.enter()
+      if engine.mailbox.fallAsleep() { waitingPlace.wait() }
+      engine.mailbox.wakeUp()
+      waitingPlace.leave()
+      if engine.mailbox.hasMail { engine.drainMailbox() }
+      if engine.isDraining { engine.abandonStop() }
+      engine.workHops()
+    }
+    engine.leaveOutTime()
   }
 
   // MARK: events
@@ -179,6 +222,7 @@ struct WorkerLoop: ~Copyable {
       // Slots that come are nobody's until they are adopted.
       if engine.mailbox.hasMail {
         engine.drainMailbox()
+        workHops()
         engine.leaveOutTime()
       }
     }
@@ -211,6 +255,7 @@ struct WorkerLoop: ~Copyable {
     case .quiet: receiveDirectly(event.connection, client)
     case .hungUp: engine.hungUp(client, isBroken: event.errno != 0)
     case .closed:
+      if engine.isOfRouter(client) { doorways[index].left() }
       engine.disconnect(client)
       process.disconnected()
       engine.process.connectedClients = process.connectionCount
@@ -229,30 +274,28 @@ struct WorkerLoop: ~Copyable {
   }
 
   private mutating func accept(_ event: Event) {
-    let fileDescriptor = event.fileDescriptor
-    guard !isDraining, process.connected(limit: engine.currentSettings.maxClients) else {
-      engine.countRejectedConnection(to: listeners[Int(event.tag)].shard)
-      SocketName.refuse(fileDescriptor, isDraining ? "" : "-ERR max number of clients reached\r\n")
-      return
-    }
     let shard = listeners[Int(event.tag)].shard
-    let peer = SocketName.peer(of: fileDescriptor)
-    if let refusal = engine.currentSettings.refusal(ofPeer: peer) {
+    if shard == nil {
+      let worker = Doorway.choose(among: doorways)
+      if worker != index { return doorways[worker].give(event.fileDescriptor) }
+    }
+    admit(event.fileDescriptor, to: shard)
+  }
+
+  /// A connection has come to that shard's port, or to the router's.
+  private mutating func admit(_ fileDescriptor: Int32, to shard: Int?) {
+    if let refusal = refusal(of: fileDescriptor) {
       engine.countRejectedConnection(to: shard)
       SocketName.refuse(fileDescriptor, refusal)
-      process.disconnected()
+      if shard == nil { doorways[index].left() }
       return
     }
     let connected = engine.connect(
-      shard: shard, address: peer,
+      shard: shard, address: SocketName.peer(of: fileDescriptor),
       localAddress: SocketName.own(of: fileDescriptor), fileDescriptor: fileDescriptor,
       now: now / 1000)
-    guard let client = connected else {
-      SocketName.refuse(fileDescriptor, "")
-      process.disconnected()
-      return
-    }
     do throws(ReactorError) {
+      guard let client = connected else { throw ReactorError("accept", errno: ENOMEM) }
       let connection = try reactor.adopt(fd: fileDescriptor, tag: UInt32(client.index))
       let place = Int(client.index)
       while connections.count <= place { connections.append(.none) }
@@ -262,9 +305,21 @@ struct WorkerLoop: ~Copyable {
       if keepalive > 0 { reactor.setKeepalive(connection, seconds: keepalive) }
     } catch {
       SocketName.refuse(fileDescriptor, "")
-      engine.disconnect(client)
+      if let client = connected { engine.disconnect(client) }
+      if shard == nil { doorways[index].left() }
       process.disconnected()
     }
+  }
+
+  /// What a connection is told that is not taken; nil: it is, and is counted.
+  private func refusal(of fileDescriptor: Int32) -> String? {
+    if isDraining { return "" }
+    guard process.connected(limit: engine.currentSettings.maxClients) else {
+      return "-ERR max number of clients reached\r\n"
+    }
+    let refusal = engine.currentSettings.refusal(ofPeer: SocketName.peer(of: fileDescriptor))
+    if refusal != nil { process.disconnected() }
+    return refusal
   }
 
   // MARK: sessions with a wish
@@ -334,6 +389,7 @@ struct WorkerLoop: ~Copyable {
   @inline(never)
   private mutating func carryControls() {
     engine.finishCompleted()
+    if engine.isStopped { standStill() }
     for applied in engine.takeAppliedControls() {
       if case .configure(let changes) = applied.request {
         for change in changes where change.name == "tcp-keepalive" { setKeepalives() }

@@ -69,6 +69,13 @@
     if start == end { removeAll() }
   }
 
+  /// Drops all bytes, and the memory only if it is more than 64 KiB.
+  public mutating func empty() {
+    if capacity > 64 << 10 { return removeAll() }
+    start = 0
+    end = 0
+  }
+
   /// Drops all bytes, and the memory.
   public mutating func removeAll() {
     if let address { deallocate(address, capacity) }

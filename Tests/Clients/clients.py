@@ -232,15 +232,18 @@ def topology_is_what_clients_can_read(options):
 
 @rig.test
 def the_configuration_endpoint(options):
-    """It answers PING and INFO, knows the map, is in no map, and sends keys on."""
+    """It answers PING and INFO, knows the map, is in no map, and serves keys as one server."""
     with Tern(options, SHARDS) as tern, tern.shard(0) as c:
         expect_equal(c.ask("PING"), b"PONG", "PING")
-        expect(b"cluster_enabled:1" in c.ask("INFO"), "INFO at the endpoint says that this is a cluster")
+        expect(b"cluster_enabled:0" in c.ask("INFO"), "INFO at the endpoint says that this is one server")
         owner = {slot: port for first, last, port, _ in ranges(c) for slot in range(first, last + 1)}
         expect(tern.port not in owner.values(), "the endpoint is in its own map")
-        slot = c.ask("CLUSTER", "KEYSLOT", "key")
-        for command in (["GET", "key"], ["SET", "key", 1], ["MGET", "{key}a", "{key}b"]):
-            expect_equal(redirect(c, *command), (slot, owner[slot]), f"{command} at the endpoint")
+        for i in range(100):
+            expect_equal(c.ask("SET", f"key:{i}", i), b"OK", "SET at the endpoint")
+        expect_equal(c.ask("MGET", *(f"key:{i}" for i in range(100))), [b"%d" % i for i in range(100)], "MGET of many slots")
+        expect_equal(c.ask("DBSIZE"), 100, "DBSIZE")
+        expect_equal(c.ask("CONFIG", "SET", "router-presents-as", "cluster"), b"OK", "CONFIG SET")
+        expect(b"cluster_enabled:1" in c.ask("INFO"), "INFO of an endpoint that presents itself as a cluster")
 
 
 @rig.test(tern_only=True)

@@ -175,6 +175,9 @@ class Library:
         if kind == "glide":
             # At a node, as its users start it.
             self.client = glide_sync.GlideClusterClient.create(glide_sync.GlideClusterClientConfiguration([glide_sync.NodeAddress("127.0.0.1", port)], request_timeout=5000))
+        elif kind == "router":
+            # A plain client, which knows no cluster.
+            self.client = redis.Redis("127.0.0.1", port)
         else:
             self.client = redis.cluster.RedisCluster("127.0.0.1", port, protocol=kind)
 
@@ -238,8 +241,9 @@ def the_judge_of_registers(options):
 def libraries_while_slots_move(options):
     with Tern(options, SHARDS, port=free_ports(MOST_SHARDS + 1)) as tern:
         histories, crew, libraries = Histories(150), Crew(), []
-        for number, kind in enumerate((2, 3, 3, "glide")):
-            libraries.append(Library(kind, tern.port + 1 + number % SHARDS))
+        # Through the shards' own ports and through the router at once.
+        for number, kind in enumerate((2, 3, "router", "glide", "router")):
+            libraries.append(Library(kind, tern.port if kind == "router" else tern.port + 1 + number % SHARDS))
             crew.add(use, libraries[-1], number, histories, random.Random(options.seed + number))
         mover = Mover(tern.port)
         try:

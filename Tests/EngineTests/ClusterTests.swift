@@ -88,15 +88,18 @@ private func sixShards(epoch: UInt64 = 3) -> ClusterMap {
     rig.expect(
       """
       PING                 => +PONG
-      GET \(mine)          => -MOVED \(Tag.slot(of: mine)) 10.0.0.1:7001
+      SET \(mine) v        => +OK
+      GET \(mine)          => "v"
       SET \(foreign) v     => -MOVED \(Tag.slot(of: foreign)) 10.0.0.1:7002
       GET \(nobodys)       => -CLUSTERDOWN Hash slot not served
-      MGET \(mine) \(foreign) => -CROSSSLOT Keys in request don't hash to the same slot
-      DBSIZE               => \(refusal)
-      SCAN 0               => \(refusal)
-      RANDOMKEY            => \(refusal)
-      FLUSHALL             => \(refusal)
-      FLUSHDB              => \(refusal)
+      RENAME \(mine) \(foreign) => -CROSSSLOT Keys in request don't hash to the same slot; …
+      MEMORY STATS         => \(refusal)
+      DBSIZE               => :1
+      KEYS *               => ["\(mine)"]
+      RANDOMKEY            => "\(mine)"
+      FLUSHALL             => +OK
+      FLUSHDB              => +OK
+      DBSIZE               => :0
       CONFIG GET hz        => ["hz", "10"]
       CONFIG SET hz 11     => +OK
       CLUSTER MYID         => "\(NodeID.test(1))"
@@ -105,8 +108,8 @@ private func sixShards(epoch: UInt64 = 3) -> ClusterMap {
       COMMAND COUNT        => …
       CLIENT SETNAME me    => +OK
       ASKING               => +OK
-      GET \(mine)          => -MOVED \(Tag.slot(of: mine)) 10.0.0.1:7001
-      INFO cluster         => "# Cluster\\r\\ncluster_enabled:1\\r\\n"
+      GET \(mine)          => nil
+      INFO cluster         => "# Cluster\\r\\ncluster_enabled:0\\r\\n"
       HELLO 3              => {"server"…
       CLUSTER SLOTS        => [[:0, …
       """, from: client)

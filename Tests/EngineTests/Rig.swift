@@ -22,9 +22,17 @@ struct Rig: ~Copyable, Speaker {
 
   /// The same with a board that other engines look at too.
   init(
-    board: MapBoard, local: [Int], settings: Settings = Settings(), clock: MonotonicClock = .still
+    board: MapBoard, worker: Int = 0, of mailboxes: [Mailbox] = [], local: [Int],
+    settings: Settings = Settings(), clock: MonotonicClock = .still, turn: JointTurn = JointTurn()
   ) throws {
     var options = EngineOptions(board: board, clock: clock)
+    options.turn = turn
+    if !mailboxes.isEmpty {
+      options.worker = worker
+      options.workers = mailboxes.count
+      options.peers = mailboxes
+      options.mailbox = mailboxes[worker]
+    }
     options.shards = local.map { LocalShardInfo(id: .test($0), nodeID: .test($0)) }
     options.hashSeed = (5, 6)
     options.settings = settings

@@ -46,8 +46,8 @@ import Transcript
       let request = request(words(line))
       let page = shard.map { $0 + 1 } ?? 0
       bytes[page] += request.count
-      // At the endpoint a key of its worker's is answered with MOVED: refused, not run.
-      if line != "GET", shard != nil || line == "PING" { sent[page] += 1 }
+      // What a client of the router sends is counted by the shard that has the key.
+      if line != "GET" { sent[shard == nil && line != "PING" ? 1 : page] += 1 }
       _ = rig.answers(to: request, from: client)
       if step % 100 == 99 {
         rig.setTime(1_000_000 + Int64(step) * 20)

@@ -71,7 +71,7 @@ extension Engine {
   private mutating func log(_ call: Call, _ effect: Effect) {
     if effect != .none { touchKeys(of: call) }
     if !tracking.trackers.isEmpty { track(call) }
-    if !monitors.isEmpty { tellMonitors(call) }
+    if !monitors.isEmpty || !router.monitors.isEmpty { tellMonitors(call) }
   }
 
   /// The keys of a command as they are now. Nothing is removed.

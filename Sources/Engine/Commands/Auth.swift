@@ -101,7 +101,7 @@ extension Engine {
     reply.bulk("id")
     reply.integer(Int64(sessions[current].id))
     reply.bulk("mode")
-    reply.bulk("cluster")
+    reply.bulk(text: presentation.rawValue)
     reply.bulk("role")
     reply.bulk("master")
     reply.bulk("modules")

@@ -37,17 +37,22 @@ extension Engine {
     let shard = sessions[current].shard
     var found: [(number: UInt64, index: Int32)] = []
     for index in 0..<sessions.indexLimit
-    where sessions.contains(index) && sessions[index].shard == shard {
+    where sessions.contains(index) && isShown(client: index, to: shard) {
       found.append((sessions[index].id, index))
     }
     return found.sorted { $0.number < $1.number }.map(\.index)
+  }
+
+  /// Whether a session is shown to a client of that shard: its own shard's; to one of the router all that have a connection here.
+  private func isShown(client index: Int32, to shard: Int32) -> Bool {
+    sessions[index].id > 0 && (sessions[index].shard == shard || shard == Session.endpoint)
   }
 
   /// The session of the caller's shard with that id.
   private func neighbour(_ number: Int64) -> Int32? {
     let shard = sessions[current].shard
     for index in 0..<sessions.indexLimit
-    where sessions.contains(index) && sessions[index].shard == shard
+    where sessions.contains(index) && isShown(client: index, to: shard)
       && Int64(sessions[index].id) == number
     {
       return index

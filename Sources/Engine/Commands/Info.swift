@@ -50,11 +50,14 @@ extension Engine {
         "Errorstats", shownStatistics().errors.map { ("errorstat_\($0.code)", "count=\($0.count)") }
       )
     case "housekeeping": lines("Housekeeping", housekeepingFields())
-    case "cluster": lines("Cluster", [("cluster_enabled", "1")])
+    case "cluster": lines("Cluster", [("cluster_enabled", presentation == .cluster ? "1" : "0")])
     case "keyspace": lines("Keyspace", keyspaceFields())
     default: ""
     }
   }
+
+  /// What the port of the current client says that it is.
+  var presentation: Presentation { shownShard == nil ? settings.routerPresentsAs : .cluster }
 
   private func lines(_ title: String, _ fields: [(String, String)]) -> String {
     "# \(title)\r\n" + fields.map { "\($0.0):\($0.1)\r\n" }.joined()
@@ -101,7 +104,7 @@ extension Engine {
       ("redis_version", TernVersion.redis), ("redis_git_sha1", "00000000"),
       ("redis_git_dirty", "0"),
       ("redis_build_id", String(SHA1(Array(TernVersion.tern.utf8)).text.prefix(16))),
-      ("redis_mode", "cluster"), ("os", process.system), ("arch_bits", "64"),
+      ("redis_mode", presentation.rawValue), ("os", process.system), ("arch_bits", "64"),
       ("monotonic_clock", process.clock), ("multiplexing_api", process.backend),
       ("atomicvar_api", "c11-builtin"), ("gcc_version", "0.0.0"),
       ("process_id", "\(process.processID)"), ("process_supervised", "no"),

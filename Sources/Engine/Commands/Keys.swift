@@ -54,9 +54,18 @@ extension Engine {
     return .none
   }
 
+  /// Whether a slot is shown to the session that asks: its shard's, or, at the router, any shard's of this worker.
+  @inline(__always)
+  func isShown(_ slot: Int, to shard: Int32) -> Bool {
+    let owner = keyspace.owner(of: slot)
+    return owner == shard || shard == Session.endpoint && owner >= 0
+  }
+
   /// DBSIZE: the keys of this shard.
   mutating func dbsize(_ call: Call) -> Effect {
-    reply.integer(Int64(keyspace.keyCount(ofShard: sessions[current].shard)))
+    let shard = sessions[current].shard
+    reply.integer(
+      Int64(shard == Session.endpoint ? shownKeyCount : keyspace.keyCount(ofShard: shard)))
     return .none
   }
 
@@ -74,9 +83,9 @@ extension Engine {
 
   /// RANDOMKEY: uniform over the keys of this shard; expired ones are removed when they are drawn.
   mutating func randomkey(_ call: Call) -> Effect {
+    let shard = sessions[current].shard
     for _ in 0..<100 {
-      guard let (slot, entry) = keyspace.randomEntry(shard: sessions[current].shard, draw: &random)
-      else { break }
+      guard let (slot, entry) = randomShownEntry(shard) else { break }
       if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now {
         expire(slot, entry)
         continue
@@ -86,6 +95,26 @@ extension Engine {
     }
     replyNull()
     return .none
+  }
+
+  /// One of the entries that are shown to a shard's port or the router's.
+  private mutating func randomShownEntry(_ shard: Int32) -> (slot: Int, entry: EntryRef)? {
+    if shard >= 0 { return keyspace.randomEntry(shard: shard, draw: &random) }
+    let count = openSlots.isEmpty ? 0 : shownKeyCount
+    var drawn = count > 0 ? random.below(count) : 0
+    for open in openSlots where open.isImporting {
+      let keys = keyspace.keyCount(of: open.table)
+      if drawn < keys, let entry = keyspace.randomEntry(of: open.table, draw: &random) {
+        return (open.table, entry)
+      }
+      drawn -= keys
+    }
+    // Of slots that are owned: what an import has left is not shown.
+    for _ in 0..<100 {
+      guard let found = keyspace.randomEntry(shard: nil, draw: &random) else { return nil }
+      if found.slot < HashSlot.count, keyspace.owner(of: found.slot) >= 0 { return found }
+    }
+    return nil
   }
 
   /// FLUSHALL and FLUSHDB [ASYNC|SYNC]: every table is moved out at once and freed in slices, either way.
@@ -98,14 +127,30 @@ extension Engine {
       }
     }
     let shard = sessions[current].shard
+    if shard == Session.endpoint {
+      for local in shards.indices {
+        flush(Int32(local))
+        if isRecorded(Int32(local)) {
+          records[local]?.beginGroup()
+          record(Int32(local), -1, [Array("FLUSHALL".utf8)])
+          records[local]?.endGroup()
+        }
+      }
+    } else {
+      flush(shard)
+    }
+    reply.ok()
+    return .verbatim
+  }
+
+  /// Takes all keys of a shard away.
+  private mutating func flush(_ shard: Int32) {
     if listeners != 0 { touchAll(ofShard: shard) }
     for slot in 0..<HashSlot.count
     where keyspace.owner(of: slot) == shard && keyspace.keyCount(of: slot) > 0 {
       keyspace.clear(slot)
     }
     if !openSlots.isEmpty { flushOpenTables(of: shard) }
-    reply.ok()
-    return .verbatim
   }
 
   /// OBJECT ENCODING key.

@@ -6,7 +6,7 @@ internal import Storage
 extension Engine {
   /// LATENCY LATEST: of each event when it last happened, what it took then, and the most it ever took.
   mutating func latencyLatest(_ call: Call) -> Effect {
-    let all = diaries[currentPlace].latencies
+    let all = shownSeries
     reply.arrayHeader(all.count)
     for series in all {
       reply.arrayHeader(4)
@@ -32,22 +32,20 @@ extension Engine {
 
   private func series(_ event: RawSpan) -> LatencySeries? {
     let name = Self.text(of: event)
-    return diaries[currentPlace].latencies.first { $0.event == name }
+    return shownSeries.first { $0.event == name }
   }
 
   /// LATENCY RESET [event …]: how many were forgotten.
   mutating func latencyReset(_ call: Call) -> Effect {
-    let place = currentPlace
-    let before = diaries[place].latencies.count
-    if call.count == 2 {
-      diaries[place].latencies = []
-    } else {
+    let before = shownSeries.count
+    for place in shownPlaces {
+      if call.count == 2 { diaries[place].latencies = [] }
       for i in 2..<call.count {
         let name = Self.text(of: call[i])
         diaries[place].latencies.removeAll { $0.event == name }
       }
     }
-    reply.integer(Int64(before - diaries[place].latencies.count))
+    reply.integer(Int64(before - shownSeries.count))
     return .none
   }
 
@@ -63,7 +61,7 @@ extension Engine {
 
   /// LATENCY DOCTOR: what was seen, in words, and what to look at.
   mutating func latencyDoctor(_ call: Call) -> Effect {
-    let all = diaries[currentPlace].latencies
+    let all = shownSeries
     if settings.latencyMonitorThreshold == 0 {
       reply.verbatim(
         text:

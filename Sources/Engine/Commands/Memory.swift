@@ -70,7 +70,7 @@ extension Engine {
     return .none
   }
 
-  /// What the shard that is asked about holds; at the configuration endpoint all of this worker's.
+  /// What the shard that is asked about holds; at the router all workers', the others' as of their last tick.
   private func memoryFigures() -> (keys: Int, data: Int, clients: Int, used: Int) {
     let shard = sessions[current].shard
     var clients = 0
@@ -79,7 +79,10 @@ extension Engine {
       clients += byteCount(ofClient: index)
     }
     let keys = shard < 0 ? keyspace.keyCount : keyspace.keyCount(ofShard: shard)
-    let data = shard < 0 ? keyspace.byteCount : keyspace.byteCount(ofShard: shard)
+    let data =
+      shard < 0
+      ? max(process.keyspaceByteCount, keyspace.byteCount) : keyspace.byteCount(ofShard: shard)
+    if shard < 0 { clients = max(clients, process.clientByteCount) }
     return (keys, data, clients, data + clients)
   }
 

@@ -28,6 +28,9 @@ extension Engine {
 
   /// A session is told nothing more.
   mutating func endMonitor(_ index: Int32) {
+    if sessions.contains(index), sessions[index].mode.contains(.router) {
+      endRemoteMonitor(sessions[index].id)
+    }
     monitors.removeAll { $0 == index }
     listeners -= 1
   }
@@ -36,9 +39,18 @@ extension Engine {
   mutating func tellMonitors(_ call: Call) {
     let shard = sessions[current].shard
     if CommandTable.all[Int(call.id.rawValue)].flags.contains(.admin) { return }
-    guard monitors.contains(where: { sessions[$0].shard == shard }) else { return }
+    guard
+      !router.monitors.isEmpty
+        || monitors.contains(where: {
+          sessions[$0].shard == shard || sessions[$0].mode.contains(.router)
+        })
+    else { return }
     let line = monitorLine(call)
-    for index in monitors where sessions[index].shard == shard {
+    for i in router.monitors.indices where router.monitors[i].lines.count < 1 << 20 {
+      router.monitors[i].lines += line
+    }
+    for index in monitors
+    where sessions[index].shard == shard || sessions[index].mode.contains(.router) {
       if !sessions[index].mode.isDisjoint(with: [.closing, .replyOff]) { continue }
       if index == current {
         reply.append(bytes: line)

@@ -25,6 +25,9 @@ final class Postponed {
   var flight: UInt64? = nil
   /// ASKING was sent before it.
   var isAsking = false
+  /// It waits for its client's round, and then stops the workers that it concerns; and it has begun to.
+  var isJoint = false
+  var isBegun = false
 
   init(client: ClientID, clientNumber: UInt64) {
     self.client = client
@@ -49,7 +52,9 @@ extension Engine {
     }
     if milliseconds < 0 { return failing("ERR timeout is negative") }
     let (sum, overflow) = now.addingReportingOverflow(milliseconds)
-    pause(sessions[current].shard, until: overflow ? .max : sum, includesReads: includesReads)
+    for shard in pausedShards {
+      pause(shard, until: overflow ? .max : sum, includesReads: includesReads)
+    }
     reply.ok()
     return .none
   }
@@ -70,11 +75,18 @@ extension Engine {
 
   /// CLIENT UNPAUSE.
   mutating func clientUnpause(_ call: Call) -> Effect {
-    let shard = sessions[current].shard
-    pauses.removeAll { $0.shard == shard }
-    endPause(of: shard)
+    for shard in pausedShards {
+      pauses.removeAll { $0.shard == shard }
+      endPause(of: shard)
+    }
     reply.ok()
     return .none
+  }
+
+  /// Whose clients the current one pauses: its shard's; at the router those of all shards, and the router's.
+  private var pausedShards: [Int32] {
+    let shard = sessions[current].shard
+    return shard == Session.endpoint ? [shard] + shards.indices.map(Int32.init) : [shard]
   }
 
   /// What comes from clients of a shard is run again; what was put off follows with the next housekeeping.

@@ -40,10 +40,16 @@ extension Engine {
     var units = Self.scanWorkUnits
     var seen: Int64 = 0
     walk: while slot < HashSlot.count {
-      if keyspace.owner(of: slot) == shard, keyspace.keyCount(of: slot) > 0 {
+      var table = slot
+      var end = UInt64.max
+      if shard == Session.endpoint {
+        // From here on another worker may know more.
+        guard let part = shownPart(of: slot, from: prefix) else { break }
+        (table, end) = part
+      }
+      if shard == Session.endpoint || isShown(slot, to: shard), keyspace.keyCount(of: table) > 0 {
         while true {
-          found.removeAll(keepingCapacity: true)
-          let next = keyspace.scan(slot, from: prefix, into: &found)
+          let next = keyspace.scan(table, from: prefix, into: &found)
           units -= 1
           seen += Int64(found.count)
           for entry in found {
@@ -53,10 +59,16 @@ extension Engine {
               keys.append(Self.bytes(of: key))
             }
           }
-          guard let next else { break }
+          // A home may reach beyond what is this table's.
+          guard let next, next < end else { break }
           prefix = next
           if seen >= count || units <= 0 { break walk }
         }
+      }
+      if end < .max {
+        // The rest is the source's.
+        prefix = end
+        continue
       }
       slot += 1
       prefix = 0
@@ -69,6 +81,21 @@ extension Engine {
     reply.arrayHeader(keys.count)
     for key in keys { reply.bulk(bytes: key) }
     return .none
+  }
+
+  /// The table of this worker that has a slot's keys from a prefix on, for the router, and up to where; nil if no shard here has them.
+  private func shownPart(of slot: Int, from prefix: UInt64) -> (table: Int, end: UInt64)? {
+    for open in openSlots where open.slot == slot && open.isImporting {
+      if let cursor = open.cursor, prefix < cursor { return (open.table, cursor) }
+    }
+    if keyspace.owner(of: slot) >= 0 {
+      let isBelow = openSlots.contains { open in
+        guard open.slot == slot, open.table == slot, let cursor = open.cursor else { return false }
+        return prefix < cursor
+      }
+      return isBelow ? nil : (slot, .max)
+    }
+    return map.owner(of: HashSlot(UInt16(slot))) == nil ? (slot, .max) : nil
   }
 
   /// A cursor as a client sends it: a number as C's `strtoul` reads it, so a sign is taken, and nothing at all is 0. One that no call

@@ -14,7 +14,12 @@ extension Engine {
       }
       count = number == -1 ? .max : Int(number)
     }
-    let commands = diaries[currentPlace].slowLog.last(count)
+    var commands: [SlowCommand] = []
+    for place in shownPlaces { commands += diaries[place].slowLog.last(count) }
+    if shownPlaces.count > 1 {
+      commands.sort { ($0.second, $0.number) > ($1.second, $1.number) }
+      commands = Array(commands.prefix(count))
+    }
     reply.arrayHeader(commands.count)
     for command in commands {
       reply.arrayHeader(6)
@@ -31,13 +36,13 @@ extension Engine {
 
   /// SLOWLOG LEN.
   mutating func slowLogLength(_ call: Call) -> Effect {
-    reply.integer(Int64(diaries[currentPlace].slowLog.count))
+    reply.integer(Int64(shownPlaces.reduce(0) { $0 + diaries[$1].slowLog.count }))
     return .none
   }
 
   /// SLOWLOG RESET.
   mutating func slowLogReset(_ call: Call) -> Effect {
-    diaries[currentPlace].slowLog.removeAll()
+    for place in shownPlaces { diaries[place].slowLog.removeAll() }
     reply.ok()
     return .none
   }

@@ -76,9 +76,10 @@ extension Engine {
     reply.arrayHeader(queue.requests.count)
     // All its keys are in one slot, which may be one that is being imported.
     let table =
-      queue.slot < 0 ? -1 : self.table(of: queue.slot, at: sessions[current].shard) ?? queue.slot
+      queue.slot < 0 || queue.isCrossSlot
+      ? -1 : self.table(of: queue.slot, at: sessions[current].shard) ?? queue.slot
     for i in queue.requests.indices {
-      if i % 16 == 0 { prefetch(queue, from: i, in: table) }
+      if i % 16 == 0, table >= 0 { prefetch(queue, from: i, in: table) }
       run(queue, i, in: table)
     }
     isInTransaction = false
@@ -103,8 +104,10 @@ extension Engine {
   /// One command of a queue, from handler to statistics.
   private mutating func run(_ queue: borrowing CommandQueue, _ index: Int, in table: Int) {
     let request = queue.requests[index]
+    // Without a table the slots are several of one shard, and none of them open.
     let call = Call(
-      queue.arguments(of: index), id: request.id, slot: request.slot < 0 ? -1 : table,
+      queue.arguments(of: index), id: request.id,
+      slot: request.slot < 0 || table < 0 ? Int(request.slot) : table,
       hash: request.hash)
     if request.bulkCount > 0 { large = queue.large(of: index) }
     runAdmitted(call, byteCount: Int(request.byteCount))

@@ -98,6 +98,7 @@ extension Engine {
     for one in waiting {
       if let deadline = one.deadline { next = min(next ?? deadline, deadline) }
     }
+    if !router.late.isEmpty { next = min(next ?? .max, now + 1) }
     for pause in pauses { next = min(next ?? pause.until, pause.until) }
     return next
   }
@@ -107,7 +108,7 @@ extension Engine {
     guard
       let i = waiting.firstIndex(where: { one in
         one.clientNumber == number && sessions.contains(one.client.index)
-          && sessions[one.client.index].shard == shard
+          && (shard == Session.endpoint || sessions[one.client.index].shard == shard)
       })
     else { return false }
     waiting[i].deadline = .min

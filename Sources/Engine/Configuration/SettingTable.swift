@@ -75,6 +75,10 @@ extension SettingTable {
     .accepted(
       "socket-mark-id", .integer(0...uint32), .immutable, "0",
       "sockets are left as the system makes them"),
+    .drives("router-atomic", .flag, .flag(\.routerAtomic)),
+    .drives(
+      "router-presents-as", .choice(["standalone", "cluster"]),
+      choice(\Settings.routerPresentsAs)),
     .drives("tcp-backlog", .integer(0...int32), .immutable, .number(\.tcpBacklog)),
     .drives("tcp-keepalive", .integer(0...int32), .number(\.tcpKeepaliveSeconds)),
     .drives("timeout", .integer(0...int32), .number(\.timeoutSeconds)),

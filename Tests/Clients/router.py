@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""The router: one port for all shards, while shards come and go all the time.
+
+Every test resizes the cluster without a pause on another connection. Its clients must see what those of one server
+see: the replies of redis-server, in their order, with no MOVED, ASK, TRYAGAIN or error, and every write kept.
+
+    Tests/Clients/router.py --seconds 60
+    Tests/Clients/router.py --only differential --seed 7
+"""
+
+import random
+import subprocess
+import threading
+import time
+
+import rig
+from resp import request, value
+from rig import Redis, Tern, expect, expect_equal
+
+SHARDS = 4
+BOTH = ("handover", "incremental")
+
+
+class Resizes:
+    """Resizes the cluster, by turns whole tables and key by key, until the end of the block; it must have succeeded several times."""
+
+    def __init__(self, options, tern, modes=("handover",), least=3):
+        # Key by key it takes seconds.
+        self.options, self.tern, self.modes, self.least = options, tern, modes, least if len(modes) == 1 else 1
+        self.done, self.failures, self.isOver = 0, [], False
+
+    def run(self):
+        step = 0
+        while not self.isOver:
+            step += 1
+            command = [self.options.tern, "cluster", "resize", "--shards", "8" if step % 2 else "3", "--mode", self.modes[step // 2 % len(self.modes)], "--port", str(self.tern.port)]
+            ended = subprocess.run(command, capture_output=True, text=True)
+            if ended.returncode:
+                self.failures.append(ended.stderr or ended.stdout)
+                return
+            self.done += 1
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.isOver = True
+        self.thread.join(60)
+        if kind is None:
+            expect_equal(self.failures, [], "resizes that failed")
+            expect(self.done >= self.least, f"only {self.done} resizes")
+
+
+def until(options):
+    """Rounds until the time of a test is over."""
+    end, number = time.monotonic() + options.seconds, 0
+    while time.monotonic() < end:
+        yield number
+        number += 1
+
+
+def draw(random):
+    """A command that one server and the router must answer alike."""
+    key = lambda: "key:%d" % random.randrange(60)
+    keys = lambda: [key() for _ in range(random.randrange(1, 9))]
+    text = lambda: random.choice([str(random.randrange(1000)), "v" * random.randrange(1, 200), "", "x" * random.choice([1000, 20_000, 70_000])])
+    return random.choice(
+        [
+            lambda: ["GET", key()],
+            lambda: ["SET", key(), text()],
+            lambda: ["SET", key(), random.randrange(100), random.choice(["NX", "XX", "GET", "KEEPTTL"])],
+            lambda: ["INCR", key()],
+            lambda: ["INCRBY", key(), random.randrange(-9, 9)],
+            lambda: ["APPEND", key(), "abc"],
+            lambda: ["STRLEN", key()],
+            lambda: ["GETRANGE", key(), 0, random.randrange(9)],
+            lambda: ["SETRANGE", key(), random.randrange(20), "zzz"],
+            lambda: ["SETBIT", key(), random.randrange(100), 1],
+            lambda: ["MGET", *keys()],
+            lambda: ["MSET", *sum(([k, text()] for k in keys()), [])],
+            lambda: ["DEL", *keys()],
+            lambda: ["UNLINK", *keys()],
+            lambda: ["EXISTS", *keys()],
+            lambda: ["TOUCH", *keys()],
+            lambda: ["EXPIRE", key(), 1000],
+            lambda: ["PERSIST", key()],
+            lambda: ["TYPE", key()],
+            lambda: ["COPY", "{t}a", "{t}b", "REPLACE"],
+            lambda: ["SET", "{t}a", text()],
+            lambda: ["MSETNX", "{t}c", "1", "{t}d", "2"],
+            lambda: ["MSETNX", "{t}c", "1", "{t}e", "2", "{t}f", text()],
+            lambda: ["GETDEL", key()],
+            lambda: ["GETEX", key(), "PERSIST"],
+            lambda: ["GETSET", key(), text()],
+            lambda: ["SETEX", key(), 1000, text()],
+            lambda: ["SETNX", key(), text()],
+            lambda: ["INCRBYFLOAT", key(), "1.5"],
+            lambda: ["DECR", key()],
+            lambda: ["BITCOUNT", key()],
+            lambda: ["BITPOS", key(), 1],
+            lambda: ["GETBIT", key(), random.randrange(100)],
+            lambda: ["BITFIELD", key(), "INCRBY", "u8", 0, random.randrange(9)],
+            lambda: ["BITOP", "OR", "{t}g", "{t}a", "{t}b"],
+            lambda: ["LCS", "{t}a", "{t}b", "LEN"],
+            lambda: ["RENAME", "{t}a", "{t}b"],
+            lambda: ["OBJECT", "ENCODING", key()],
+            lambda: ["EXPIREAT", key(), 4_000_000_000],
+            lambda: ["SORT", key()],
+            lambda: ["OBJECT", "HELP"],
+            lambda: ["CLIENT", "GETNAME"],
+            lambda: ["CLIENT", "SETNAME", "n%d" % random.randrange(3)],
+            lambda: ["SELECT", 0],
+            lambda: ["COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"],
+            lambda: ["CONFIG", "GET", "maxmemory"],
+            lambda: ["WAIT", 0, 0],
+            lambda: ["DISCARD"],
+            lambda: ["EXEC"],
+            lambda: ["UNWATCH"],
+            lambda: ["RANDOMKEY", "more"],
+            lambda: ["PING", text()],
+            lambda: ["ECHO", "e"],
+            lambda: ["DBSIZE"],
+            lambda: ["GET"],
+            lambda: ["MSET", key(), "1", key()],
+            lambda: ["NOSUCH", "a"],
+            lambda: ["EXPIRE", key(), "soon"],
+        ]
+    )()
+
+
+@rig.test(tern_only=True, seconds=4000)
+def differential(options):
+    """The same pipelines to redis-server and to the router; equal replies, and in the end equal keys."""
+    source = random.Random(options.seed)
+    with Redis("--cluster-enabled", "no", slots=False) as redis, Tern(options, SHARDS, "--workers", options.workers) as tern:
+        done = 0
+        with Resizes(options, tern, BOTH):
+            for number in until(options):
+                protocol = 2 + number % 2
+                with redis.shard(protocol=protocol) as a, tern.shard(0, protocol=protocol) as b:
+                    for _ in range(20):
+                        commands = [draw(source) for _ in range(source.choice([1, 3, 20, 100]))]
+                        if source.random() < 0.2:
+                            commands += [["MULTI"], *([c, "{t}a", *more] for c, *more in (["GET"], ["APPEND", "y"], ["STRLEN"])), ["EXEC"]]
+                        stream = b"".join(request(*c) for c in commands)
+                        cut = source.randrange(len(stream))
+                        said = [c.exchange([stream[:cut], stream[cut:]], len(commands)) for c in (a, b)]
+                        for command, wanted, found in zip(commands, *said):
+                            if command == ["NOSUCH", "a"]:
+                                continue
+                            expect_equal(found, wanted, f"{rig.short(command)} in round {number}")
+                        expect_equal(len(said[1]), len(commands), "replies")
+                        done += len(commands)
+                    keys = sorted(a.ask("KEYS", "*"))
+                    expect_equal(sorted(b.ask("KEYS", "*")), keys, "KEYS")
+                    for key in keys:
+                        expect_equal(b.ask("GET", key), a.ask("GET", key), f"{key}")
+                    if number % 5 == 4:
+                        expect_equal((a.ask("FLUSHALL"), b.ask("FLUSHALL")), (b"OK", b"OK"), "FLUSHALL")
+                        expect_equal(b.ask("DBSIZE"), 0, "keys behind FLUSHALL")
+        print(f"        {done} commands, replies equal", flush=True)
+
+
+@rig.test(tern_only=True, seconds=4000)
+def nothing_overtakes(options):
+    """Pipelines of increments: every connection counts its own keys up without a hole, several at a time, and none is lost."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
+        failures, counted = [], [0] * 4
+
+        def count(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    counts = dict.fromkeys(range(10), 0)
+                    for _ in until(options):
+                        keys = [source.randrange(10) for _ in range(source.choice([1, 16, 50, 400]))]
+                        c.send(b"".join(request("INCR", f"count:{number}:{k}") for k in keys))
+                        for key in keys:
+                            counts[key] += 1
+                            expect_equal(c.reply(), b":%d\r\n" % counts[key], f"count:{number}:{key}")
+                        counted[number] += len(keys)
+                    for key, wanted in counts.items():
+                        expect_equal(c.ask("GET", f"count:{number}:{key}"), b"%d" % wanted if wanted else None, "in the end")
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=count, args=(n,), daemon=True) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        print(f"        {sum(counted)} increments", flush=True)
+
+
+@rig.test(tern_only=True, seconds=4000)
+def scans_find_what_stays(options):
+    """A SCAN over all shards finds every key that is there all the time, whatever moves."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, tern.shard(0) as c:
+        there = {b"stay:%d" % i for i in range(5000)}
+        for key in there:
+            c.send(request("SET", key, 1))
+        c.replies(len(there))
+        with Resizes(options, tern, BOTH):
+            for number in until(options):
+                found, cursor = set(), b"0"
+                while True:
+                    cursor, keys = c.ask("SCAN", cursor, "COUNT", 100)
+                    found.update(keys)
+                    if cursor == b"0":
+                        break
+                expect_equal(there - found, set(), f"keys that SCAN number {number} has not found")
+                expect_equal(c.ask("DBSIZE"), len(there), "DBSIZE")
+                expect(c.ask("RANDOMKEY") in there, "RANDOMKEY")
+                expect_equal(len(c.ask("KEYS", "stay:1*")), 1111, "KEYS of a pattern")
+
+
+@rig.test(tern_only=True, seconds=4000)
+def transactions(options):
+    """WATCH, MULTI and EXEC on one slot: two clients count the same key up, and nothing is lost."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
+        failures, done = [], [0, 0]
+
+        def count(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    for _ in until(options):
+                        key = "{t%d}" % source.randrange(20)
+                        expect_equal(c.ask("WATCH", key), b"OK", "WATCH")
+                        now = int(c.ask("GET", key) or 0)
+                        c.send(request("MULTI") + request("SET", key, now + 1) + request("INCR", key + "copy") + request("EXEC"))
+                        replies = [value(c.reply()) for _ in range(4)]
+                        expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
+                        if replies[3] is not None:
+                            expect_equal(replies[3], [b"OK", now + 1], "EXEC")
+                            done[number] += 1
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=count, args=(n,), daemon=True) for n in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        with tern.shard(0) as c:
+            expect_equal(sum(int(c.ask("GET", "{t%d}" % i) or 0) for i in range(20)), sum(done), "transactions that were done")
+            c.send(request("MULTI") + request("GET", "a") + request("GET", "b") + request("GET", "c") + request("EXEC"))
+            reply = c.replies(5)[4]
+            expect(reply.startswith(b"*3") or reply.startswith(b"-CROSSSLOT") and b"hash tag" in reply, f"EXEC over several slots: {reply}")
+
+
+@rig.test(tern_only=True, seconds=4000)
+def bank(options):
+    """With router-atomic: money goes from account to account on different shards, and whoever looks finds all of it."""
+    with Tern(options, SHARDS, "--workers", options.workers, "--router-atomic", "yes") as tern, Resizes(options, tern, BOTH):
+        accounts, failures, done = ["account:%d" % i for i in range(12)], [], [0] * 5
+        with tern.shard(0) as c:
+            expect_equal(c.ask("MSET", *sum(([a, 100] for a in accounts), [])), b"OK", "MSET")
+
+        def transfer(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    for _ in until(options):
+                        a, b, sum_ = source.choice(accounts), source.choice(accounts), source.randrange(50)
+                        c.send(request("MULTI") + request("DECRBY", a, sum_) + request("INCRBY", b, sum_) + request("EXEC"))
+                        replies = [value(c.reply()) for _ in range(4)]
+                        expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
+                        expect(len(replies[3]) == 2 and all(isinstance(r, int) for r in replies[3]), f"EXEC: {replies[3]}")
+                        done[number] += 1
+            except Exception as error:
+                failures.append(error)
+
+        def look(number):
+            source = random.Random(options.seed + number)
+            try:
+                with tern.shard(0) as c:
+                    for _ in until(options):
+                        if source.random() < 0.5:
+                            c.send(request("MULTI") + b"".join(request("GET", a) for a in accounts) + request("EXEC"))
+                            values = [value(c.reply()) for _ in range(len(accounts) + 2)][-1]
+                        else:
+                            values = c.ask("MGET", *accounts)
+                        expect_equal(sum(map(int, values)), 100 * len(accounts), "the money that there is")
+                        done[number] += 1
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=transfer if n < 3 else look, args=(n,), daemon=True) for n in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        print(f"        {sum(done[:3])} transfers, {sum(done[3:])} looks", flush=True)
+
+
+@rig.test(tern_only=True)
+def as_the_readme_says(options):
+    """The README's examples: redis-cli, a plain client, a cluster client, a connection string."""
+    import redis
+    import redis.cluster
+
+    with Tern(options, SHARDS, "--workers", options.workers) as tern:
+        cli = lambda *words: subprocess.run(["redis-cli", *map(str, words)], capture_output=True, text=True, check=True).stdout.split()
+        expect_equal(cli("-p", tern.port, "MSET", "a", 1, "b", 2, "c", 3), ["OK"], "redis-cli")
+        expect_equal(cli("-u", f"redis://127.0.0.1:{tern.port}/0", "MGET", "a", "b", "c"), ["1", "2", "3"], "redis-cli -u")
+        expect_equal(cli("-c", "-p", tern.port, "GET", "b"), ["2"], "redis-cli -c")
+        plain = redis.Redis(port=tern.port, decode_responses=True)
+        expect_equal(plain.mget("a", "b", "c"), ["1", "2", "3"], "a plain client")
+        expect_equal(plain.info("cluster")["cluster_enabled"], 0, "what it is told")
+        with plain.pipeline(transaction=True) as pipeline:
+            expect_equal(pipeline.incr("{n}a").incr("{n}b").execute(), [1, 1], "a transaction")
+        expect_equal(redis.Redis.from_url(f"redis://127.0.0.1:{tern.port}/0").dbsize(), 5, "a connection string")
+        cluster = redis.cluster.RedisCluster("127.0.0.1", tern.port, decode_responses=True)
+        ports = {node.port for node in cluster.get_nodes()}
+        expect_equal(ports, {tern.port + i for i in range(1, SHARDS + 1)}, "the nodes of a cluster client")
+        expect_equal([cluster.get(key) for key in "abc"], ["1", "2", "3"], "a cluster client")
+        plain.config_set("router-presents-as", "cluster")
+        expect_equal(plain.info("cluster")["cluster_enabled"], 1, "what is told as a cluster")
+
+
+@rig.test(tern_only=True, seconds=4000)
+def a_slow_shard_delays_its_own(options):
+    """One worker does nothing for a second; clients that ask only the other one are answered meanwhile, and memory stays bounded."""
+    with Tern(options, 2, "--workers", 2, "--enable-debug-command", "yes") as tern, tern.shard(0) as a:
+        tags = {}
+        for i in range(1000):
+            tags.setdefault(a.ask("CLUSTER", "KEYSLOT", f"t{i}") // 8192, f"{{t{i}}}")
+        clients = [tern.shard(0) for _ in range(4)]
+        here = [c for c in clients if c.ask("CLIENT", "ID") % 2 == 0][0]
+        a.ask("SET", tags[1], "v" * 1000)
+        before = tern.resident
+        with tern.shard(2) as busy, tern.shard(0) as greedy:
+            busy.send(request("DEBUG", "SLEEP", "1"))
+            for _ in range(200):
+                greedy.send(b"".join(request("GET", tags[1]) for _ in range(100)))
+            end, worst = time.monotonic() + 1.5, 0
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                expect_equal(here.ask("INCR", tags[0]) > 0, True, "INCR")
+                worst = max(worst, time.monotonic() - begin)
+            expect(worst < 0.5, f"a client of the other shard waited {worst:.3f} s")
+            expect(tern.resident - before < 64 << 20, f"{(tern.resident - before) >> 20} MiB more")
+            replies = greedy.replies(20_000)
+            expect_equal(len(replies), 20_000, "replies to the client that did not read")
+        for c in clients:
+            c.close()
+
+
+if __name__ == "__main__":
+    parser = rig.arguments(__doc__)
+    parser.add_argument("--seconds", type=float, default=10, help="that each test takes")
+    parser.add_argument("--workers", type=int, default=2)
+    rig.main(parser)

@@ -1,0 +1,116 @@
+import RESP
+import Sharding
+import Storage
+import Testing
+import Transcript
+
+@testable import Engine
+
+/// Two workers of a cluster of four shards: 1 and 3 on the first, 2 and 4 on the second. Clients of the router are on the first.
+struct Two: ~Copyable {
+  let board: MapBoard
+  var first: Rig
+  var second: Rig
+  /// A client of the router.
+  let client: ClientID
+
+  init(settings: Settings = Settings()) throws {
+    let board = MapBoard(.test(4))
+    let mailboxes = [Mailbox(), Mailbox()]
+    let turn = JointTurn()
+    var first = try Rig(
+      board: board, worker: 0, of: mailboxes, local: [1, 3], settings: settings, turn: turn)
+    let second = try Rig(
+      board: board, worker: 1, of: mailboxes, local: [2, 4], settings: settings, turn: turn)
+    client = try first.connect(to: nil)
+    self.first = first
+    self.second = second
+    self.board = board
+  }
+
+  /// One turn of the second worker, then one of the first.
+  mutating func pass() {
+    first.engine.sendHops()
+    Self.turn(&second.engine)
+    second.engine.sendHops()
+    Self.turn(&first.engine)
+    first.engine.sendHops()
+  }
+
+  /// Until nothing is under way any more.
+  mutating func settle() {
+    for _ in 0..<50 {
+      pass()
+      if !first.engine.hasHops, !second.engine.hasHops, !first.engine.mailbox.hasMail,
+        !second.engine.mailbox.hasMail, !first.engine.isStopped, !second.engine.isStopped
+      {
+        // Those that wait for a millisecond.
+        if first.engine.router.late.isEmpty { return }
+        first.setTime(first.engine.milliseconds + 1)
+        second.setTime(second.engine.milliseconds + 1)
+        _ = first.housekeep()
+      }
+    }
+  }
+
+  static func turn(_ engine: inout Engine) {
+    engine.drainMailbox()
+    engine.workHops()
+    if engine.isStopped { return }
+    engine.applyOwnControls()
+    engine.finishCompleted()
+    _ = engine.housekeep()
+  }
+
+  /// Sends lines of words in one piece, and lets all of it happen.
+  mutating func ask(_ text: String, from client: ClientID? = nil) -> String {
+    send(text, from: client)
+    settle()
+    return first.shownReplies(to: client ?? self.client)
+  }
+
+  mutating func send(_ text: String, from client: ClientID? = nil) {
+    var bytes: [UInt8] = []
+    for line in text.split(separator: "\n") { bytes += request(words(String(line))) }
+    first.send(bytes, from: client ?? self.client)
+  }
+
+  mutating func sendToSecond(_ text: String, from client: ClientID) {
+    var bytes: [UInt8] = []
+    for line in text.split(separator: "\n") { bytes += request(words(String(line))) }
+    second.send(bytes, from: client)
+  }
+
+  /// Hands slots of the first worker's shard 1 over to the second worker's shard 2.
+  mutating func give(_ slots: [SlotRange]) throws {
+    let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
+    let outcome = first.engine.handOver(
+      HandOver(
+        flip: 1, slots: slots, source: 0, target: 0, targetID: .test(2),
+        mailbox: second.engine.mailbox, map: board.current.map.assigning(slots, to: .test(2)),
+        memory: memory))
+    #expect(outcome == .done)
+  }
+
+  /// The other way round.
+  mutating func giveBack(_ slots: [SlotRange]) throws {
+    let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
+    let outcome = second.engine.handOver(
+      HandOver(
+        flip: 1, slots: slots, source: 0, target: 0, targetID: .test(1),
+        mailbox: first.engine.mailbox, map: board.current.map.assigning(slots, to: .test(1)),
+        memory: memory))
+    #expect(outcome == .done)
+  }
+}
+
+extension Two {
+  /// Keys of each of the four shards.
+  static let keys = (0..<4).map { Tag.in($0 * 4096..<$0 * 4096 + 4096) }
+
+  /// The slot of a key, as a range.
+  static func slots(of key: String) -> [SlotRange] {
+    let slot = HashSlot(UInt16(Tag.slot(of: key)))
+    return [SlotRange(slot, slot)]
+  }
+}
