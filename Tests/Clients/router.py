@@ -272,7 +272,7 @@ def bank(options):
                         c.send(request("MULTI") + request("DECRBY", a, sum_) + request("INCRBY", b, sum_) + request("EXEC"))
                         replies = [value(c.reply()) for _ in range(4)]
                         expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
-                        expect(len(replies[3]) == 2 and all(isinstance(r, int) for r in replies[3]), f"EXEC: {replies[3]}")
+                        expect(isinstance(replies[3], list) and len(replies[3]) == 2 and all(isinstance(r, int) for r in replies[3]), f"EXEC: {replies[3]}")
                         done[number] += 1
             except Exception as error:
                 failures.append(error)

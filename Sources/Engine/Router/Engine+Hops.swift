@@ -533,6 +533,8 @@ extension Engine {
       Hop(kind: .exec, isWatching: isWatching, place: Int32(place), asked: asked), call,
       to: worker, with: transaction, for: current)
     router.round.add(answerAt: place, isSilent: reply.isSilent)
+    // It may have to be run on several shards after all.
+    if settings.routerAtomic { sessions[current].mode.insert(.routing) }
   }
 
   /// Whatever a router client watches on other workers it watches no more.

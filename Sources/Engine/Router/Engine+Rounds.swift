@@ -461,6 +461,19 @@ extension Engine {
           for: place)
       }
     case .down: refuse(ErrorReply.clusterDown, place)
+    case .crossed where hop.kind == .exec && settings.routerAtomic:
+      // Its slots were one shard's when it was sent. It is alone in its round.
+      sessions[current].transaction =
+        bounced.batch.load.transactions[Int(hop.transaction)]
+      sessions[current].mode.insert(.multi)
+      let again = Postponed(
+        client: ClientID(index: current), clientNumber: sessions[current].id)
+      do throws(OutOfMemory) {
+        try again.queue.append(call, large: [], isDeniedWithoutMemory: false)
+      } catch { abandon(current) }
+      again.isJoint = true
+      router.round.removeAll()
+      router.round.putOff = again
     case .crossed: refuse(Array("-\(Self.crossSlot)\r\n".utf8), place)
     }
     return true

@@ -4,7 +4,7 @@ internal import Storage
 
 // The router endpoint (DESIGN §5): clients of the configuration endpoint's port use all shards as one server.
 //
-//   client ─▶ router session on worker 0
+//   client ─▶ router session, here on worker 0
 //               GET a      a's shard is on worker 0:  runs at once, as that shard
 //               GET b  ┐   b's and c's are on worker 1
 //               GET c  ┘                     HopBatch ──▶ mailbox of worker 1 ──▶ run in order, as their shards
@@ -33,7 +33,8 @@ internal import Storage
 //
 // Commands over many slots are split by key: MGET, MSET, DEL, UNLINK, EXISTS, TOUCH. Each part is a command of its own, counted by its
 // shard; the whole is not atomic. With all keys in one slot nothing is split. Commands over all keys run once on every worker;
-// if they have met different maps, a slot may have been seen twice or not at all, and all of it is done again.
+// if they have met different maps, a slot may have been seen twice or not at all, and all of it is done again; where that does not help,
+// all workers are stopped for it, as some are for commands over several shards with `router-atomic` (`Engine+Joint.swift`).
 //
 // SCAN goes to the worker of the slot that its cursor names, which walks on as long as the slots are its own: a cursor is a
 // place in the hash space, so its guarantee holds while slots move.
