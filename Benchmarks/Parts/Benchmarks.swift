@@ -11,6 +11,11 @@ import Glibc
 /// How many operations one iteration is.
 let operationCount = 1000
 
+/// A benchmark's name without spaces: its threshold is written to a file that has none, and read from one of its very name.
+func spaceless(_ name: String) -> String {
+  String(name.map { $0 == " " ? "_" : $0 })
+}
+
 let benchmarks: @Sendable () -> Void = {
   Benchmark.defaultConfiguration = .init(
     metrics: [.wallClock], warmupIterations: 20, scalingFactor: .one,

@@ -83,7 +83,7 @@ private func clusterBenchmark(
   _ name: String, _ workers: Int,
   _ body: @escaping @Sendable (inout ShardTurn, DrawnKeys) throws(TernError) -> Int
 ) {
-  Benchmark(name) { (_: Benchmark, harness: ClusterHarness) async in
+  Benchmark(spaceless(name)) { (_: Benchmark, harness: ClusterHarness) async in
     blackHole(await harness.each(body))
   } setup: {
     try await ClusterHarness(workers: workers, keyCount: 100_000)

@@ -111,7 +111,7 @@ func localShardBenchmarks() {
 private func harnessBenchmark(
   _ name: String, _ keyCount: Int, _ pipeline: Int, _ run: @escaping (Harness) -> Int
 ) {
-  Benchmark(name) { (_: Benchmark, harness: Harness) in
+  Benchmark(spaceless(name)) { (_: Benchmark, harness: Harness) in
     blackHole(run(harness))
   } setup: {
     guard let harness = Harness(keyCount: keyCount, pipeline: pipeline) else {

@@ -19,7 +19,7 @@ private func makeShards(_ count: Int) -> [ClusterShard] {
 /// What a flip costs the control plane (a map with all its renderings), and what a reply about topology costs a worker.
 func mapBenchmarks() {
   let shards = makeShards(500)
-  Benchmark("map of 500 shards, rendered") { _ in
+  Benchmark(spaceless("map of 500 shards, rendered")) { _ in
     blackHole(ClusterMap.uniform(epoch: ConfigEpoch(1), shards: shards).assignedSlotCount)
   }
   // Every second slot changes hands: as many ranges as there can be.
@@ -29,18 +29,18 @@ func mapBenchmarks() {
     scattered.assign(SlotRange(HashSlot(UInt16(slot)), HashSlot(UInt16(slot))), to: owner)
   }
   let worst = scattered
-  Benchmark("map of 500 shards and 16384 ranges, rendered") { _ in
+  Benchmark(spaceless("map of 500 shards and 16384 ranges, rendered")) { _ in
     blackHole(
       ClusterMap(epoch: ConfigEpoch(1), shards: shards, owners: worst).assignedSlotCount)
   }
   let map = ClusterMap.uniform(epoch: ConfigEpoch(1), shards: shards)
-  Benchmark("CLUSTER SLOTS of 500 shards, lent") { _ in
+  Benchmark(spaceless("CLUSTER SLOTS of 500 shards, lent")) { _ in
     blackHole(map.slotsReply(resp3: false).count)
   }
-  Benchmark("CLUSTER NODES of 500 shards, its pieces") { _ in
+  Benchmark(spaceless("CLUSTER NODES of 500 shards, its pieces")) { _ in
     blackHole(map.nodesReply(from: shards[250].id, resp3: false).count)
   }
-  Benchmark("MOVED") { _ in
+  Benchmark(spaceless("MOVED")) { _ in
     for number in 0..<operationCount {
       blackHole(map.redirect(for: HashSlot(UInt16(number))).count)
     }

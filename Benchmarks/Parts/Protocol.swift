@@ -45,15 +45,15 @@ private func parse(_ count: Int, _ bytes: RawSpan) -> Int {
 /// CRC16, requests and replies.
 func protocolBenchmarks() {
   let short = Array("key:000000123456".utf8)
-  Benchmark("slot of a key of 16 bytes") { _ in
+  Benchmark(spaceless("slot of a key of 16 bytes")) { _ in
     blackHole(slotSum(operationCount, short.span.bytes))
   }
   let long = [UInt8](repeating: UInt8(ascii: "k"), count: 128)
-  Benchmark("slot of a key of 128 bytes") { _ in
+  Benchmark(spaceless("slot of a key of 128 bytes")) { _ in
     blackHole(slotSum(operationCount, long.span.bytes))
   }
   let tagged = Array("{user:123456}.following".utf8)
-  Benchmark("slot of a key with a hash tag") { _ in
+  Benchmark(spaceless("slot of a key with a hash tag")) { _ in
     blackHole(slotSum(operationCount, tagged.span.bytes))
   }
 
@@ -62,11 +62,11 @@ func protocolBenchmarks() {
   let mset = request(["MSET"] + (0..<10).flatMap { ["key:{1}:\($0)", "0123456789abcdef"] })
   for (label, one) in [("GET", get), ("SET", set), ("MSET of 10", mset)] {
     let many = Array(repeatElement(one, count: 16).joined())
-    Benchmark("parse \(label), 16 in a piece") { _ in
+    Benchmark(spaceless("parse \(label), 16 in a piece")) { _ in
       blackHole(parse(operationCount, many.span.bytes))
     }
   }
-  Benchmark("parse SET, one in a piece") { _ in
+  Benchmark(spaceless("parse SET, one in a piece")) { _ in
     blackHole(parse(operationCount, set.span.bytes))
   }
 
@@ -85,7 +85,7 @@ func protocolBenchmarks() {
 private func replyBenchmark(
   _ name: String, _ write: @escaping @Sendable (inout ByteReplies) -> Void
 ) {
-  Benchmark(name) { benchmark in
+  Benchmark(spaceless(name)) { benchmark in
     var replies = ByteReplies()
     write(&replies)
     benchmark.startMeasurement()

@@ -171,40 +171,40 @@ func tableBenchmarks(keyCounts: [(label: String, count: Int)]) {
   for (label, count) in keyCounts {
     // Filled at the first use, shared by the benchmarks of this size.
     let fill = Filling(keyCount: count)
-    Benchmark("table \(label): look-up") { benchmark in
+    Benchmark(spaceless("table \(label): look-up")) { benchmark in
       let keyspace = fill.keyspace
       benchmark.startMeasurement()
       blackHole(keyspace.lookUp(operationCount))
     }
-    Benchmark("table \(label): look-up in batches of 16") { benchmark in
+    Benchmark(spaceless("table \(label): look-up in batches of 16")) { benchmark in
       let keyspace = fill.keyspace
       benchmark.startMeasurement()
       blackHole(keyspace.lookUpBatched(operationCount))
     }
-    Benchmark("table \(label): look-up of absent keys") { benchmark in
+    Benchmark(spaceless("table \(label): look-up of absent keys")) { benchmark in
       let keyspace = fill.keyspace
       benchmark.startMeasurement()
       blackHole(keyspace.miss(operationCount))
     }
-    Benchmark("table \(label): overwrite") { benchmark in
+    Benchmark(spaceless("table \(label): overwrite")) { benchmark in
       let keyspace = fill.keyspace
       benchmark.startMeasurement()
       try keyspace.overwrite(operationCount)
     }
-    Benchmark("table \(label): insert") { benchmark in
+    Benchmark(spaceless("table \(label): insert")) { benchmark in
       let keyspace = fill.keyspace
       benchmark.startMeasurement()
       try keyspace.insertFresh(operationCount)
       benchmark.stopMeasurement()
       keyspace.deleteFresh(operationCount)
     }
-    Benchmark("table \(label): delete") { benchmark in
+    Benchmark(spaceless("table \(label): delete")) { benchmark in
       let keyspace = fill.keyspace
       try keyspace.insertFresh(operationCount)
       benchmark.startMeasurement()
       keyspace.deleteFresh(operationCount)
     }
-    Benchmark("table \(label): scan") { benchmark in
+    Benchmark(spaceless("table \(label): scan")) { benchmark in
       let keyspace = fill.keyspace
       benchmark.startMeasurement()
       blackHole(keyspace.scan(operationCount))
