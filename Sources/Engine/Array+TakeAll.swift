@@ -2,7 +2,7 @@
 
 extension Array {
   /// All elements; the array is empty afterwards. One look where it is empty already.
-  mutating func takeAll() -> [Element] {
+  package mutating func takeAll() -> [Element] {
     if isEmpty { return [] }
     var taken: [Element] = []
     swap(&taken, &self)

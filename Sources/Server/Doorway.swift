@@ -1,3 +1,4 @@
+internal import Engine
 internal import Glibc
 internal import Reactor
 internal import Synchronization
@@ -44,10 +45,6 @@ final class Doorway: Sendable {
   func takeAll() -> [Int32] {
     guard isFilled.load(ordering: .acquiring) else { return [] }
     isFilled.store(false, ordering: .relaxed)
-    return waiting.withLock { waiting in
-      var taken: [Int32] = []
-      swap(&taken, &waiting)
-      return taken
-    }
+    return waiting.withLock { $0.takeAll() }
   }
 }

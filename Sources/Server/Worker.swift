@@ -9,12 +9,6 @@ final class WorkerExecutor: SerialExecutor {
     var jobs: [UnownedJob] = []
     /// No thread looks at the jobs any more: the next one that comes has to bring its own.
     var isAbandoned = false
-
-    mutating func takeAll() -> [UnownedJob] {
-      var taken: [UnownedJob] = []
-      swap(&taken, &jobs)
-      return taken
-    }
   }
   private let queue = Mutex(Queue())
   private let hasJobs = Atomic<Bool>(false)
@@ -47,7 +41,7 @@ final class WorkerExecutor: SerialExecutor {
     while true {
       let waiting = queue.withLock { queue in
         if queue.jobs.isEmpty { queue.isAbandoned = true }
-        return queue.takeAll()
+        return queue.jobs.takeAll()
       }
       if waiting.isEmpty { return }
       for job in waiting { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
@@ -67,7 +61,7 @@ final class WorkerExecutor: SerialExecutor {
   func runJobs() {
     guard hasWaitingJobs else { return }
     hasJobs.store(false, ordering: .relaxed)
-    let waiting = queue.withLock { $0.takeAll() }
+    let waiting = queue.withLock { $0.jobs.takeAll() }
     for job in waiting { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
   }
 

@@ -61,6 +61,25 @@ def until(options):
         number += 1
 
 
+def together(bodies):
+    """Runs each body, with its number, on a thread of its own; the first failure is the test's."""
+    failures = []
+
+    def run(number):
+        try:
+            bodies[number](number)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(len(bodies))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
 def draw(random):
     """A command that one server and the router must answer alike."""
     key = lambda: "key:%d" % random.randrange(60)
@@ -167,32 +186,23 @@ def differential(options):
 def nothing_overtakes(options):
     """Pipelines of increments: every connection counts its own keys up without a hole, several at a time, and none is lost."""
     with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
-        failures, counted = [], [0] * 4
+        counted = [0] * 4
 
         def count(number):
             source = random.Random(options.seed + number)
-            try:
-                with tern.shard(0) as c:
-                    counts = dict.fromkeys(range(10), 0)
-                    for _ in until(options):
-                        keys = [source.randrange(10) for _ in range(source.choice([1, 16, 50, 400]))]
-                        c.send(b"".join(request("INCR", f"count:{number}:{k}") for k in keys))
-                        for key in keys:
-                            counts[key] += 1
-                            expect_equal(c.reply(), b":%d\r\n" % counts[key], f"count:{number}:{key}")
-                        counted[number] += len(keys)
-                    for key, wanted in counts.items():
-                        expect_equal(c.ask("GET", f"count:{number}:{key}"), b"%d" % wanted if wanted else None, "in the end")
-            except Exception as error:
-                failures.append(error)
+            with tern.shard(0) as c:
+                counts = dict.fromkeys(range(10), 0)
+                for _ in until(options):
+                    keys = [source.randrange(10) for _ in range(source.choice([1, 16, 50, 400]))]
+                    c.send(b"".join(request("INCR", f"count:{number}:{k}") for k in keys))
+                    for key in keys:
+                        counts[key] += 1
+                        expect_equal(c.reply(), b":%d\r\n" % counts[key], f"count:{number}:{key}")
+                    counted[number] += len(keys)
+                for key, wanted in counts.items():
+                    expect_equal(c.ask("GET", f"count:{number}:{key}"), b"%d" % wanted if wanted else None, "in the end")
 
-        threads = [threading.Thread(target=count, args=(n,), daemon=True) for n in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        together([count] * 4)
         print(f"        {sum(counted)} increments", flush=True)
 
 
@@ -222,32 +232,23 @@ def scans_find_what_stays(options):
 def transactions(options):
     """WATCH, MULTI and EXEC on one slot: two clients count the same key up, and nothing is lost."""
     with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern):
-        failures, done = [], [0, 0]
+        done = [0, 0]
 
         def count(number):
             source = random.Random(options.seed + number)
-            try:
-                with tern.shard(0) as c:
-                    for _ in until(options):
-                        key = "{t%d}" % source.randrange(20)
-                        expect_equal(c.ask("WATCH", key), b"OK", "WATCH")
-                        now = int(c.ask("GET", key) or 0)
-                        c.send(request("MULTI") + request("SET", key, now + 1) + request("INCR", key + "copy") + request("EXEC"))
-                        replies = [value(c.reply()) for _ in range(4)]
-                        expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
-                        if replies[3] is not None:
-                            expect_equal(replies[3], [b"OK", now + 1], "EXEC")
-                            done[number] += 1
-            except Exception as error:
-                failures.append(error)
+            with tern.shard(0) as c:
+                for _ in until(options):
+                    key = "{t%d}" % source.randrange(20)
+                    expect_equal(c.ask("WATCH", key), b"OK", "WATCH")
+                    now = int(c.ask("GET", key) or 0)
+                    c.send(request("MULTI") + request("SET", key, now + 1) + request("INCR", key + "copy") + request("EXEC"))
+                    replies = [value(c.reply()) for _ in range(4)]
+                    expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
+                    if replies[3] is not None:
+                        expect_equal(replies[3], [b"OK", now + 1], "EXEC")
+                        done[number] += 1
 
-        threads = [threading.Thread(target=count, args=(n,), daemon=True) for n in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        together([count] * 2)
         with tern.shard(0) as c:
             expect_equal(sum(int(c.ask("GET", "{t%d}" % i) or 0) for i in range(20)), sum(done), "transactions that were done")
             c.send(request("MULTI") + request("GET", "a") + request("GET", "b") + request("GET", "c") + request("EXEC"))
@@ -259,46 +260,34 @@ def transactions(options):
 def bank(options):
     """With router-atomic: money goes from account to account on different shards, and whoever looks finds all of it."""
     with Tern(options, SHARDS, "--workers", options.workers, "--router-atomic", "yes") as tern, Resizes(options, tern, BOTH):
-        accounts, failures, done = ["account:%d" % i for i in range(12)], [], [0] * 5
+        accounts, done = ["account:%d" % i for i in range(12)], [0] * 5
         with tern.shard(0) as c:
             expect_equal(c.ask("MSET", *sum(([a, 100] for a in accounts), [])), b"OK", "MSET")
 
         def transfer(number):
             source = random.Random(options.seed + number)
-            try:
-                with tern.shard(0) as c:
-                    for _ in until(options):
-                        a, b, sum_ = source.choice(accounts), source.choice(accounts), source.randrange(50)
-                        c.send(request("MULTI") + request("DECRBY", a, sum_) + request("INCRBY", b, sum_) + request("EXEC"))
-                        replies = [value(c.reply()) for _ in range(4)]
-                        expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
-                        expect(isinstance(replies[3], list) and len(replies[3]) == 2 and all(isinstance(r, int) for r in replies[3]), f"EXEC: {replies[3]}")
-                        done[number] += 1
-            except Exception as error:
-                failures.append(error)
+            with tern.shard(0) as c:
+                for _ in until(options):
+                    a, b, sum_ = source.choice(accounts), source.choice(accounts), source.randrange(50)
+                    c.send(request("MULTI") + request("DECRBY", a, sum_) + request("INCRBY", b, sum_) + request("EXEC"))
+                    replies = [value(c.reply()) for _ in range(4)]
+                    expect_equal(replies[:3], [b"OK", b"QUEUED", b"QUEUED"], "what comes before EXEC")
+                    expect(isinstance(replies[3], list) and len(replies[3]) == 2 and all(isinstance(r, int) for r in replies[3]), f"EXEC: {replies[3]}")
+                    done[number] += 1
 
         def look(number):
             source = random.Random(options.seed + number)
-            try:
-                with tern.shard(0) as c:
-                    for _ in until(options):
-                        if source.random() < 0.5:
-                            c.send(request("MULTI") + b"".join(request("GET", a) for a in accounts) + request("EXEC"))
-                            values = [value(c.reply()) for _ in range(len(accounts) + 2)][-1]
-                        else:
-                            values = c.ask("MGET", *accounts)
-                        expect_equal(sum(map(int, values)), 100 * len(accounts), "the money that there is")
-                        done[number] += 1
-            except Exception as error:
-                failures.append(error)
+            with tern.shard(0) as c:
+                for _ in until(options):
+                    if source.random() < 0.5:
+                        c.send(request("MULTI") + b"".join(request("GET", a) for a in accounts) + request("EXEC"))
+                        values = [value(c.reply()) for _ in range(len(accounts) + 2)][-1]
+                    else:
+                        values = c.ask("MGET", *accounts)
+                    expect_equal(sum(map(int, values)), 100 * len(accounts), "the money that there is")
+                    done[number] += 1
 
-        threads = [threading.Thread(target=transfer if n < 3 else look, args=(n,), daemon=True) for n in range(5)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        together([transfer] * 3 + [look] * 2)
         print(f"        {sum(done[:3])} transfers, {sum(done[3:])} looks", flush=True)
 
 

@@ -83,23 +83,25 @@ struct Two: ~Copyable {
 
   /// Hands slots of the first worker's shard 1 over to the second worker's shard 2.
   mutating func give(_ slots: [SlotRange]) throws {
-    let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
-    let outcome = first.engine.handOver(
-      HandOver(
-        flip: 1, slots: slots, source: 0, target: 0, targetID: .test(2),
-        mailbox: second.engine.mailbox, map: board.current.map.assigning(slots, to: .test(2)),
-        memory: memory))
-    #expect(outcome == .done)
+    try Self.handOver(
+      slots, of: board, from: &first.engine, to: .test(2), at: second.engine.mailbox)
   }
 
   /// The other way round.
   mutating func giveBack(_ slots: [SlotRange]) throws {
+    try Self.handOver(
+      slots, of: board, from: &second.engine, to: .test(1), at: first.engine.mailbox)
+  }
+
+  private static func handOver(
+    _ slots: [SlotRange], of board: MapBoard, from engine: inout Engine, to target: ShardID,
+    at mailbox: Mailbox
+  ) throws {
     let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
-    let outcome = second.engine.handOver(
+    let outcome = engine.handOver(
       HandOver(
-        flip: 1, slots: slots, source: 0, target: 0, targetID: .test(1),
-        mailbox: first.engine.mailbox, map: board.current.map.assigning(slots, to: .test(1)),
-        memory: memory))
+        flip: 1, slots: slots, source: 0, target: 0, targetID: target, mailbox: mailbox,
+        map: board.current.map.assigning(slots, to: target), memory: memory))
     #expect(outcome == .done)
   }
 }
