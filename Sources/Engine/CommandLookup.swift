@@ -130,6 +130,7 @@ struct HotCommand {
     if case .allShards = command.router { attention.insert(.wholeKeyspace) }
     if command.id == .info { attention.remove(.wholeKeyspace) }
     if command.flags.contains(.noMulti) { attention.insert(.notInMulti) }
+    if command.flags.contains(.readonly) { attention.insert(.readsOnly) }
   }
 
   /// In `lastKey`: the only other key is the one that SORT stores to.
@@ -147,5 +148,7 @@ struct HotCommand {
     static let asking = Attention(rawValue: 16)
     /// Refused in MULTI.
     static let notInMulti = Attention(rawValue: 32)
+    /// Has no effect that others could see.
+    static let readsOnly = Attention(rawValue: 64)
   }
 }

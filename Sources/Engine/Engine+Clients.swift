@@ -144,7 +144,7 @@ extension Engine {
   mutating func list(_ index: Int32) {
     let wish = sessions[index].wish
     if wish.contains(.listed) { return }
-    let hasOutput = !sessions[index].output.isEmpty && wish.isDisjoint(with: [.sending, .held])
+    let hasOutput = !sessions[index].output.isEmpty && wish.isDisjoint(with: .kept)
     let isPaused = sessions[index].mode.contains(.outputFull)
     if hasOutput || isPaused != wish.contains(.paused) || wish.contains(.close)
       || wish.contains(.direct)
@@ -207,7 +207,7 @@ extension Engine {
   @inline(__always)
   public func hasOutput(_ client: ClientID) -> Bool {
     !sessions[client.index].output.isEmpty
-      && sessions[client.index].wish.isDisjoint(with: [.sending, .broken, .held])
+      && sessions[client.index].wish.isDisjoint(with: [.kept, .broken])
   }
 
   /// Lends the replies that go out next. They stay where they are until `sent` says how many have left.

@@ -107,6 +107,7 @@ extension Engine {
 
   /// Runs what a client has sent while it waited.
   mutating func goOn(_ index: Int32) {
+    sessions[index].wish.remove(.gathering)
     runKept(index)
     wantLarge(index)
     list(index)

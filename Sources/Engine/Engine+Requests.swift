@@ -56,7 +56,7 @@ extension Engine {
       if executed < batch.count {
         // Stopped on the way: what was not run is parsed again from its beginning.
         sessions[index].parser = RequestParser()
-        offset += Int(batch.request(executed - 1).end)
+        if executed > 0 { offset += Int(batch.request(executed - 1).end) }
         break
       }
       offset += consumed
@@ -117,7 +117,7 @@ extension Engine {
     if count == 1 {
       // Nothing to plan ahead: what there is to prefetch was foreseen.
       execute(0, of: batch, bytes, plan(batch.arguments(of: 0, in: bytes), foresight))
-      return 1
+      return router.leavesRequest ? doneBeforeLeaving(1) : 1
     }
     var plans = InlineArray<16, Plan>(repeating: Plan())
     for i in 0..<count {
@@ -135,9 +135,18 @@ extension Engine {
     }
     for i in 0..<count {
       execute(i, of: batch, bytes, plans[i])
-      if !sessions[current].mode.isDisjoint(with: .stopped) { return i + 1 }
+      if !sessions[current].mode.isDisjoint(with: .stopped) {
+        return router.leavesRequest ? doneBeforeLeaving(i + 1) : i + 1
+      }
     }
     return count
+  }
+
+  /// The last of so many requests was left where it is.
+  @inline(never)
+  private mutating func doneBeforeLeaving(_ count: Int) -> Int {
+    router.leavesRequest = false
+    return count - 1
   }
 
   /// Runs one request of a batch.

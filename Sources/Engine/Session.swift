@@ -117,7 +117,7 @@ struct Session: ~Copyable {
 
   /// What the server is to do about a session.
   struct Wish: OptionSet {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// It stands in the engine's list.
     static let listed = Wish(rawValue: 1)
     /// Its replies are lent to the reactor.
@@ -134,5 +134,9 @@ struct Session: ~Copyable {
     static let broken = Wish(rawValue: 64)
     /// Its replies must not leave yet: the last one is of an EXEC whose changes are not in force everywhere.
     static let held = Wish(rawValue: 128)
+    /// More of what it has sent is run as soon as requests of it that are under way are answered: its replies leave together.
+    static let gathering = Wish(rawValue: 256)
+    /// Any of these keeps its replies where they are.
+    static let kept: Wish = [.sending, .held, .gathering]
   }
 }

@@ -57,6 +57,8 @@ public struct Settings: Sendable, Equatable {
   public var routerPresentsAs = Presentation.standalone
   /// Whether commands over several shards are atomic through the router.
   public var routerAtomic = false
+  /// Whether a router client's pipeline has its effects in the order of its requests over all shards, or only for each key.
+  public var routerOrdered = true
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.

@@ -59,7 +59,7 @@ import Testing
       known.subtracting(Self.names) == [
         "shards", "workers", "io", "cpus", "client-output-pause", "cluster-drain-timeout",
         "cluster-migration-bytes-per-second", "cluster-migration-cpu-percent", "auto-rebalance",
-        "router-atomic", "router-presents-as",
+        "router-atomic", "router-ordered", "router-presents-as",
       ])
     #expect(known.count == Settings.names.count)
   }

@@ -118,6 +118,89 @@ private let keys = Two.keys
     #expect(two.first.shownReplies(to: two.client) == ":11 nil :12 :13")
   }
 
+  /// What another client sees meanwhile at the shard's own port.
+  private func seen(_ key: String, at rig: inout Rig, _ client: ClientID) -> String {
+    rig.ask("GET \(key)", from: client)
+  }
+
+  @Test func writesTakeEffectInTheirOrder() throws {
+    var two = try Two()
+    let (here, there) = (keys[0], keys[1])
+    two.send("SET \(there) 1\nSET \(here) 1\nSET \(there) 2\nGET \(here)")
+    // The first is under way; nothing gets ahead of it.
+    two.first.engine.sendHops()
+    #expect(seen(here, at: &two.first, two.first.client) == "nil")
+    Two.turn(&two.second.engine)
+    #expect(seen(there, at: &two.second, two.second.client) == "\"1\"")
+    #expect(seen(here, at: &two.first, two.first.client) == "nil")
+    Two.turn(&two.first.engine)
+    #expect(seen(here, at: &two.first, two.first.client) == "\"1\"")
+    // Replies to what came together leave together.
+    let hasOutput = two.first.engine.hasOutput(two.client)
+    #expect(!hasOutput)
+    two.settle()
+    #expect(two.first.shownReplies(to: two.client) == "+OK +OK +OK \"1\"")
+  }
+
+  @Test func partsOfCommandsDoNotGetAhead() throws {
+    var two = try Two()
+    let (here, there) = (keys[0], keys[1])
+    two.send("SET \(there) 1\nMSET \(here) 2 \(there) 2\nDEL \(here) \(there)\nPING")
+    two.first.engine.sendHops()
+    #expect(seen(here, at: &two.first, two.first.client) == "nil")
+    two.pass()
+    #expect(seen(here, at: &two.first, two.first.client) == "\"2\"")
+    two.settle()
+    #expect(two.first.shownReplies(to: two.client) == "+OK +OK :2 +PONG")
+  }
+
+  @Test func readsRunSideBySide() throws {
+    var two = try Two()
+    let lines = (0..<40).map { "GET \(keys[$0 % 4])\nMGET \(keys[0]) \(keys[1])" }
+    two.send(lines.joined(separator: "\n"))
+    two.pass()
+    #expect(two.first.shownReplies(to: two.client).split(separator: "]").count == 40)
+  }
+
+  @Test func whoeverWantsNoOrderHasNone() throws {
+    var settings = Settings()
+    settings.routerOrdered = false
+    var two = try Two(settings: settings)
+    two.send((0..<40).map { "SET \(keys[$0 % 4]) \($0)" }.joined(separator: "\n"))
+    #expect(seen(keys[0], at: &two.first, two.first.client) == "\"36\"")
+    two.pass()
+    #expect(two.first.shownReplies(to: two.client).split(separator: " ").count == 40)
+  }
+
+  /// Requests that come back because a slot has moved go on in their order, those that are run here now among them.
+  @Test func orderAcrossAFlip() throws {
+    var two = try Two()
+    let (moving, staying) = (keys[1], keys[3])
+    two.send("APPEND \(moving) a\nAPPEND \(staying) b\nAPPEND \(moving) c")
+    two.first.engine.sendHops()
+    try two.giveBack(Two.slots(of: moving))
+    two.first.engine.drainMailbox()
+    // All of them come back. The first one runs here, the second goes out again, the third waits for it.
+    Two.turn(&two.second.engine)
+    Two.turn(&two.first.engine)
+    #expect(seen(moving, at: &two.first, two.first.client) == "\"a\"")
+    two.pass()
+    #expect(seen(moving, at: &two.first, two.first.client) == "\"ac\"")
+    two.settle()
+    #expect(two.first.shownReplies(to: two.client) == ":1 :1 :2")
+  }
+
+  @Test func aBigArgumentThatStaysBehind() throws {
+    var two = try Two()
+    let big = String(repeating: "x", count: 200_000)
+    #expect(
+      two.ask("SET \(keys[1]) 1\nSET \(keys[0]) \(big)\nSTRLEN \(keys[0])") == "+OK +OK :200000")
+    #expect(
+      two.ask(
+        "CLIENT REPLY SKIP\nSET \(keys[1]) 1\nCLIENT REPLY SKIP\nSET \(keys[0]) 2\nGET \(keys[0])")
+        == "\"2\"")
+  }
+
   /// Every order in which moves, turns and sends can come; no increment is lost, and replies count up.
   @Test(arguments: 1...60) func anyOrder(seed: UInt64) throws {
     var two = try Two()

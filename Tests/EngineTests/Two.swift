@@ -39,7 +39,7 @@ struct Two: ~Copyable {
 
   /// Until nothing is under way any more.
   mutating func settle() {
-    for _ in 0..<50 {
+    for _ in 0..<5000 {
       pass()
       if !first.engine.hasHops, !second.engine.hasHops, !first.engine.mailbox.hasMail,
         !second.engine.mailbox.hasMail, !first.engine.isStopped, !second.engine.isStopped

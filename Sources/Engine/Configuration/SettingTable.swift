@@ -76,6 +76,7 @@ extension SettingTable {
       "socket-mark-id", .integer(0...uint32), .immutable, "0",
       "sockets are left as the system makes them"),
     .drives("router-atomic", .flag, .flag(\.routerAtomic)),
+    .drives("router-ordered", .flag, .flag(\.routerOrdered)),
     .drives(
       "router-presents-as", .choice(["standalone", "cluster"]),
       choice(\Settings.routerPresentsAs)),

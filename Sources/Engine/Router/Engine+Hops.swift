@@ -526,6 +526,7 @@ extension Engine {
     openRound()
     router.round.endInline(at: reply.queue.byteCount)
     let place = router.round.addPlace()
+    note(target: worker, call.id)
     sessions[current].transaction = nil
     sessions[current].mode.remove([.multi, .asking])
     ownRound(of: current).watchWorker = -1

@@ -383,6 +383,7 @@ extension Engine {
     var bounced: [RoundState.Bounced] = []
     swap(&bounced, &router.round.bounced)
     router.round.notBefore = 0
+    router.round.target = RoundState.noWorker
     look()
     let view = router.view
     asCurrent(index) { engine in
@@ -433,11 +434,20 @@ extension Engine {
         way = route(call, hot[Int(request.id.rawValue)], asked: hop.asked)
       }
     }
+    var target = worker
+    if case .there(let other, _) = way { target = other }
+    let readsOnly = hot[Int(request.id.rawValue)].attention.contains(.readsOnly)
+    if hop.kind != .worker, !router.round.mayRun(on: target, readsOnly: readsOnly) {
+      // Its turn comes when those before it have been run.
+      if bounced.outcome != .again { bounced.batch.load.hops[bounced.index].tries &-= 1 }
+      return false
+    }
     switch way {
     case .later:
       router.round.notBefore = now + 1
       return false
     case .there(let worker, let asked):
+      note(target: worker, request.id)
       hop.asked = asked
       let transaction = hop.transaction
       if transaction >= 0 {

@@ -19,10 +19,13 @@ internal import Storage
 // newer epoch while requests under an older one are in flight, for nothing is sent at all; what is in flight is bounded by a read; and
 // where a mailbox is full, or a worker slow, exactly the clients that have asked it wait.
 //
-// Requests of one slot keep the order of their effects (I5), those of different workers run side by side, as those of a cluster
-// client do. For that a slot must not change its way within a round: a round belongs to one *view*, a number that grows with every newer
-// map and every adopted table. A request that finds another view is put off until the round is over, and decided again. What is not
-// about keys (PING, HELLO, EXEC …) waits for the end of the round too.
+// Requests have their effects in their order (I5). Within a round that is so for those of one slot if the slot does not change its way: a
+// round belongs to one *view*, a number that grows with every newer map and every adopted table. A request that finds another view is put
+// off until the round is over, and decided again. Over several workers it is so because nobody gets ahead of what is under way: while
+// requests are on their way to one worker, a request for another one, this one included, runs or is sent only if it and all of those just
+// read. Any other stays in the client's bytes until the round is over, and the replies to all of these leave together. So pipelines of
+// reads run side by side, and those of writes go to and fro between workers; `router-ordered no` has both run side by side, as those of a
+// cluster client do. What is not about keys (PING, HELLO, EXEC …) waits for the end of the round too.
 //
 // A worker that does not have the slot of a hop (any more) does not pass it on: it says so, and from there on all further hops of that
 // client in the batch come back unrun. The router sends them again, in their order, once nothing else of the client is in flight, by the
@@ -46,6 +49,7 @@ internal import Storage
 // ==========
 // - While `hasOpenRound` the replies of the current client go into `RoundState.inline`; the session has its output queue.
 // - A router session's `shard` is the shard that its current command runs as, and the endpoint whenever nothing of it runs.
+// - `leavesRequest` is set only between a request that stays behind and the end of its batch.
 // - Hops run, and answers are taken, only while no command runs (`current` < 0).
 // - A session whose round is under way is in mode `.routing`, and so stopped.
 //
@@ -69,6 +73,8 @@ enum Route {
 extension Engine {
   /// Hops of a client that are under way at once.
   static let roundLimit = 1024
+  /// Bytes of replies that are held back for those of requests that have come already.
+  static let gatherLimit = 16 << 10
   /// Bytes of a client with a round under way from which on it is not read.
   static let readLimit = 256 << 10
 
@@ -94,11 +100,13 @@ extension Engine {
     {
       let owner = keyspace.owner(of: call.slot)
       if owner >= 0 {
+        if router.hasOpenRound, staysBehind(call, known, to: worker) { return false }
         act(as: owner)
         return true
       }
       let worker = workerByMap(call.slot)
       if worker >= 0, canSend(to: worker) {
+        if router.hasOpenRound, staysBehind(call, known, to: worker) { return false }
         hop(call, Hop(), to: worker)
         return false
       }
@@ -152,10 +160,13 @@ extension Engine {
     }
     switch route {
     case .here(let shard, let table):
+      if staysBehind(call, known, to: worker) { return false }
       act(as: shard)
       if table == call.slot { return true }
       runInOpenTable(call, known, table)
-    case .there(let worker, let asked): hop(call, Hop(asked: asked), to: worker)
+    case .there(let worker, let asked):
+      if staysBehind(call, known, to: worker) { return false }
+      hop(call, Hop(asked: asked), to: worker)
     case .later: putOff(call, isLate: true)
     case .down: fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
     case .crossed: fail(text: Self.crossSlot)
@@ -278,8 +289,10 @@ extension Engine {
         putOffJointly(call)
       } else if call.id == .msetnx, isAnyThere(ways, call, ranges.span) {
         reply.integer(0)
-      } else {
+      } else if mayDeal(ways, call) {
         deal(ways, call, ranges.span, step: step, merge)
+      } else {
+        stayBehind(call)
       }
     }
     ways.removeAll()
@@ -291,6 +304,18 @@ extension Engine {
   /// Whether all of a command over many keys is run here: then nothing comes between its parts.
   private func isHere(_ ways: borrowing Pile<Way>) -> Bool {
     for i in ways.indices { guard case .here = ways[i].route else { return false } }
+    return true
+  }
+
+  /// Whether no part of a command could have its effect before that of a request that is under way.
+  private func mayDeal(_ ways: borrowing Pile<Way>, _ call: Call) -> Bool {
+    if !router.hasOpenRound { return true }
+    let readsOnly = hot[Int(call.id.rawValue)].attention.contains(.readsOnly)
+    for i in ways.indices {
+      var worker = self.worker
+      if case .there(let other, _) = ways[i].route { worker = other }
+      if !router.round.mayRun(on: worker, readsOnly: readsOnly) { return false }
+    }
     return true
   }
 
@@ -406,6 +431,7 @@ extension Engine {
             byteCount: byteCount)
           router.round.places[place].byteCount = reply.queue.byteCount &- before
         case .there(let worker, let asked):
+          note(target: worker, call.id)
           add(
             Hop(place: Int32(place), asked: asked), part: 1 + i * step, step: step, of: call,
             ways[i], to: worker)
@@ -580,12 +606,52 @@ extension Engine {
     openRound()
     router.round.endInline(at: reply.queue.byteCount)
     let place = router.round.addPlace()
+    note(target: worker, call.id)
     var hop = hop
     hop.place = Int32(truncatingIfNeeded: place)
     add(hop, call, large: large, to: worker, for: current)
     router.round.add(answerAt: place, isSilent: reply.isSilent)
     sessions[current].commandCount &+= 1
     if place &+ 1 >= Self.roundLimit { sessions[current].mode.insert(.routing) }
+  }
+
+  /// A command is sent to a worker: what comes behind it may have to wait for it.
+  @inline(__always)
+  mutating func note(target worker: Int, _ id: CommandID) {
+    if !settings.routerOrdered { return }
+    router.round.note(
+      target: worker, readsOnly: hot[Int(id.rawValue)].attention.contains(.readsOnly))
+  }
+
+  /// Whether a command has to wait, and does, because its effect could come before that of one that is under way (I5). It is not done with:
+  /// it is parsed once more when the round is over.
+  @inline(__always)
+  private mutating func staysBehind(_ call: Call, _ known: HotCommand, to worker: Int) -> Bool {
+    if !router.hasOpenRound
+      || router.round.mayRun(on: worker, readsOnly: known.attention.contains(.readsOnly))
+    {
+      return false
+    }
+    stayBehind(call)
+    return true
+  }
+
+  @inline(never)
+  mutating func stayBehind(_ call: Call) {
+    // Big arguments are not in the client's bytes any more.
+    if !large.isEmpty { return putOff(call) }
+    repeatSkipping()
+    router.leavesRequest = true
+    sessions[current].mode.insert(.routing)
+    if reply.queue.byteCount < Self.gatherLimit { sessions[current].wish.insert(.gathering) }
+  }
+
+  /// CLIENT REPLY SKIP concerns the command that is put off.
+  private mutating func repeatSkipping() {
+    if sessions[current].mode.contains(.skipping) {
+      sessions[current].mode.remove(.skipping)
+      sessions[current].mode.insert(.skipNext)
+    }
   }
 
   /// Puts a command off until the round is over, and at least (`isLate`) until the next millisecond. Nothing of its client runs before.
@@ -596,10 +662,7 @@ extension Engine {
     do throws(OutOfMemory) {
       try postponed.queue.append(call, large: large, isDeniedWithoutMemory: false)
     } catch { return abandon(current) }
-    if sessions[current].mode.contains(.skipping) {
-      sessions[current].mode.remove(.skipping)
-      sessions[current].mode.insert(.skipNext)
-    }
+    repeatSkipping()
     router.round.putOff = postponed
     if isLate { router.round.notBefore = now + 1 }
     sessions[current].mode.insert(.routing)

@@ -65,6 +65,14 @@ struct RoundState: ~Copyable {
   var inlineByteCount = 0
   /// Groups of hops that are under way.
   var outstanding = 0
+  /// The worker that all requests sent since the round began are bound for; `noWorker` before the first, or where no order is asked for;
+  /// or `severalWorkers`.
+  var target = Self.noWorker
+  /// Whether all of them only read.
+  var readsOnly = true
+
+  static let noWorker = -1
+  static let severalWorkers = -2
   /// What has to be sent or run again before anything else, in the order of the requests to each worker.
   var bounced: [Bounced] = []
   /// The request that waits for the end of the round.
@@ -80,6 +88,23 @@ struct RoundState: ~Copyable {
   /// Whether nothing is under way, and nothing waits.
   var isDone: Bool {
     outstanding == 0 && bounced.isEmpty && putOff == nil && written == pieces.count
+  }
+
+  /// A request is sent on its way.
+  @inline(__always)
+  mutating func note(target worker: Int, readsOnly: Bool) {
+    if worker == target {
+      self.readsOnly = self.readsOnly && readsOnly
+    } else {
+      self.readsOnly = target == Self.noWorker ? readsOnly : self.readsOnly && readsOnly
+      target = target == Self.noWorker ? worker : Self.severalWorkers
+    }
+  }
+
+  /// Whether a request for a worker may run while those that were sent are under way: its effect cannot come before theirs.
+  @inline(__always)
+  func mayRun(on worker: Int, readsOnly: Bool) -> Bool {
+    target == Self.noWorker || target == worker || self.readsOnly && readsOnly
   }
 
   /// A new place; the number of it.
@@ -146,6 +171,8 @@ struct RoundState: ~Copyable {
     store.empty()
     inlineByteCount = 0
     outstanding = 0
+    target = Self.noWorker
+    readsOnly = true
     notBefore = 0
     if !whole.requests.isEmpty { whole.removeAll() }
     wholeTries = 0
@@ -212,6 +239,8 @@ struct RouterState: ~Copyable {
   var isStoppedItself = false
   /// What is run has been admitted as a whole.
   var runsJointly = false
+  /// The request at hand is to be run when the round is over, and lies in the client's bytes until then.
+  var leavesRequest = false
   /// What a command over many keys is dealt out with.
   var ways = Pile<Way>()
   var ranges = Pile<ArgumentRange>()
