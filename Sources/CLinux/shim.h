@@ -26,6 +26,15 @@
 
 static inline long tern_answer(long result) { return result < 0 ? -(long)errno : result; }
 
+/// Tells the processor that this thread looks at the same place again and again.
+static inline void tern_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 // --- io_uring ------------------------------------------------------------------------------------------------------------
 
 /// One submission, flat: the kernel's `io_uring_sqe` without its unions.

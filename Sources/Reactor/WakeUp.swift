@@ -2,6 +2,12 @@ import CLinux
 import Glibc
 import Synchronization
 
+/// Waiting awake.
+public enum Spin {
+  /// Some 40 ns on current processors, in which another thread of the same core goes on.
+  @inline(__always) public static func pause() { tern_relax() }
+}
+
 /// Wakes a reactor from another thread or from a signal handler. Many wakes before the reactor's next turn are one `.woken`
 /// event; one that finds another pending costs an atomic exchange.
 public final class WakeUp: Sendable {

@@ -48,6 +48,9 @@ struct WorkerLoop: ~Copyable {
   private var monotonic: Int64 = 0
   private var nextTick: Int64 = 0
   private var isBusy = false
+  /// Occasions to wait awake that are to be passed over yet, and how many will be after the next failure.
+  private var passedOver = 0
+  private var passedOverNext = 0
   private var isDraining = false
   private var drainDeadline: Int64 = 0
   /// Control requests that the sequencer had no room for.
@@ -59,6 +62,10 @@ struct WorkerLoop: ~Copyable {
   private static let tickInterval: Int64 = 100_000_000
   /// How long replies may take to leave at the end, in nanoseconds.
   private static let drainTime: Int64 = 2_000_000_000
+  /// How often a worker looks for word of another one before it sleeps: for as long as waking takes, some 20 µs.
+  private static let looks = 600
+  /// The most occasions to do so that are passed over after failures.
+  private static let mostPassedOver = 63
   /// Idle connections looked at in one tick.
   private static let idleChecks = 2000
 
@@ -110,6 +117,25 @@ struct WorkerLoop: ~Copyable {
     }
   }
 
+  /// Waits awake for word of another worker, which is expected. A thread that is woken begins ten times later than one that looks; but where
+  /// the processors have other work nothing comes in time: with every failure more occasions are passed over.
+  private mutating func hasComeSoon() -> Bool {
+    if passedOver > 0 {
+      passedOver -= 1
+      return false
+    }
+    for _ in 0..<Self.looks {
+      if engine.mailbox.hasMail {
+        passedOverNext = 0
+        return true
+      }
+      Spin.pause()
+    }
+    passedOverNext = min(passedOverNext * 2 + 1, Self.mostPassedOver)
+    passedOver = passedOverNext
+    return false
+  }
+
   /// How a turn ended.
   enum State {
     /// There will be another one.
@@ -126,6 +152,7 @@ struct WorkerLoop: ~Copyable {
     do throws(ReactorError) {
       var timeout = timeout
       // While it works nobody has to wake it: it looks into its mailbox before it waits.
+      if timeout > 0, engine.expectsWord(), hasComeSoon() { timeout = 0 }
       if timeout > 0, !engine.mailbox.fallAsleep() { timeout = 0 }
       count = try reactor.turn(timeout: timeout)
       engine.mailbox.wakeUp()

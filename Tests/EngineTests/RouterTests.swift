@@ -201,6 +201,52 @@ private let keys = Two.keys
         == "\"2\"")
   }
 
+  /// A slot that is moved from outside has keys on both sides: SCAN finds those that go over meanwhile, and ends if the target knows nothing.
+  @Test(arguments: [true, false], [2, 3]) func scansOfOpenSlots(isImporting: Bool, target: Int)
+    throws
+  {
+    var two = try Two()
+    let tag = keys[0]
+    let slot = Tag.slot(of: tag)
+    let all = (0..<40).map { tag + "\($0)" }
+    for key in all { #expect(two.ask("SET \(key) 1") == "+OK") }
+    // Shard 2 is on the second worker, shard 3 on the first one, as the source is.
+    let other = target == 2 ? two.second.client : try two.first.connect(to: 1)
+    func askTarget(_ text: String, _ two: inout Two) -> String {
+      text.split(separator: "\n").map {
+        target == 2
+          ? two.second.ask(String($0), from: other) : two.first.ask(String($0), from: other)
+      }.joined(separator: " ")
+    }
+
+    if isImporting {
+      #expect(askTarget("CLUSTER SETSLOT \(slot) IMPORTING \(NodeID.test(1))", &two) == "+OK")
+    }
+    let source = two.first.client
+    #expect(
+      two.first.ask(
+        "CLUSTER SETSLOT \(slot) MIGRATING \(NodeID.test(target))", from: source)
+        == "+OK")
+    var found: Set<String> = []
+    var cursor = "0"
+    var moved = 0
+    for step in 0..<1000 {
+      let said = two.ask("SCAN \(cursor) COUNT 5")
+      cursor = String(said.dropFirst(2).prefix { $0 != "\"" })
+      for key in all where said.contains("\"\(key)\"") { found.insert(key) }
+      if cursor == "0" { break }
+      #expect(step < 900)
+      // Some keys go over.
+      while isImporting, moved < min(all.count, 4 * step) {
+        #expect(askTarget("ASKING\nSET \(all[moved]) 1", &two).hasSuffix("+OK"))
+        #expect(two.first.ask("DEL \(all[moved])", from: source) == ":1")
+        moved += 1
+      }
+    }
+    #expect(found.count == all.count)
+    #expect(!isImporting || moved > 10)
+  }
+
   /// Every order in which moves, turns and sends can come; no increment is lost, and replies count up.
   @Test(arguments: 1...60) func anyOrder(seed: UInt64) throws {
     var two = try Two()

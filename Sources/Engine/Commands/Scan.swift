@@ -6,6 +6,11 @@ internal import Storage
 //
 // A cursor is slot (14 bits) ‖ hash prefix (39 bits): 53 bits, because JavaScript clients read it as a number. 0 begins and ends. It
 // names a place in the hash space and nothing else, so it stays good while tables grow, shrink, split and move.
+//
+// A slot that is moved key by key from outside has keys on both sides, and only the source's shard knows which. For all shards together it
+// is walked twice: the source's table, then what the target has been given; a key that went over in between is found there. The second
+// time bit 53 is set and bit 0 is not, so that it is a number for JavaScript too. Where that made a step back of it the home before is
+// walked once more, and so at least two homes in each such call.
 
 extension Engine {
   /// Most home buckets that one call of SCAN looks at, however few keys it finds (I6).
@@ -33,8 +38,9 @@ extension Engine {
     }
 
     let shard = sessions[current].shard
-    var slot = Int(cursor >> 39)
-    var prefix = (cursor & (1 << 39 - 1)) << 25
+    var (slot, prefix) = (cursor.slot, cursor.prefix)
+    var isSecondLook = shard == Session.endpoint && cursor.isSecondLook
+    var isFirstHome = isSecondLook
     var found: [EntryRef] = []
     var keys: [[UInt8]] = []
     var units = Self.scanWorkUnits
@@ -44,7 +50,13 @@ extension Engine {
       var end = UInt64.max
       if shard == Session.endpoint {
         // From here on another worker may know more.
-        guard let part = shownPart(of: slot, from: prefix) else { break }
+        guard let part = shownPart(of: slot, from: prefix, isSecondLook) else {
+          if !isSecondLook || !isNowhereElse(slot) { break }
+          slot += 1
+          prefix = 0
+          isSecondLook = false
+          continue
+        }
         (table, end) = part
       }
       if shard == Session.endpoint || isShown(slot, to: shard), keyspace.keyCount(of: table) > 0 {
@@ -62,7 +74,8 @@ extension Engine {
           // A home may reach beyond what is this table's.
           guard let next, next < end else { break }
           prefix = next
-          if seen >= count || units <= 0 { break walk }
+          if seen >= count && !isFirstHome || units <= 0 { break walk }
+          isFirstHome = false
         }
       }
       if end < .max {
@@ -70,25 +83,33 @@ extension Engine {
         prefix = end
         continue
       }
-      slot += 1
+      isSecondLook = !isSecondLook && shard == Session.endpoint && isLeavingByPresence(slot)
+      if !isSecondLook { slot += 1 }
       prefix = 0
       if seen >= count || units <= 0 { break }
       if slot & 63 == 0 { units -= 1 }
     }
-    let next = slot < HashSlot.count ? UInt64(slot) << 39 | prefix >> 25 : 0
+    let next = ScanCursor(slot: slot, prefix: prefix, isSecondLook: isSecondLook)
     reply.arrayHeader(2)
-    reply.bulk(text: String(next))
+    reply.bulk(text: String(next.number))
     reply.arrayHeader(keys.count)
     for key in keys { reply.bulk(bytes: key) }
     return .none
   }
 
   /// The table of this worker that has a slot's keys from a prefix on, for the router, and up to where; nil if no shard here has them.
-  private func shownPart(of slot: Int, from prefix: UInt64) -> (table: Int, end: UInt64)? {
+  private func shownPart(
+    of slot: Int, from prefix: UInt64, _ isSecondLook: Bool
+  ) -> (table: Int, end: UInt64)? {
     for open in openSlots where open.slot == slot && open.isImporting {
-      if let cursor = open.cursor, prefix < cursor { return (open.table, cursor) }
+      if let cursor = open.cursor {
+        if prefix < cursor { return (open.table, cursor) }
+      } else if isSecondLook {
+        return (open.table, .max)
+      }
     }
     if keyspace.owner(of: slot) >= 0 {
+      if isSecondLook, isLeavingByPresence(slot) { return nil }
       let isBelow = openSlots.contains { open in
         guard open.slot == slot, open.table == slot, let cursor = open.cursor else { return false }
         return prefix < cursor
@@ -98,9 +119,31 @@ extension Engine {
     return map.owner(of: HashSlot(UInt16(slot))) == nil ? (slot, .max) : nil
   }
 
+  /// Whether a shard of this worker gives a slot away key by key, as it is told from outside.
+  private func isLeavingByPresence(_ slot: Int) -> Bool {
+    if openSlotBits == 0 { return false }
+    return openSlots.contains { open in
+      guard open.slot == slot, open.cursor == nil, case .migrating = open.state else {
+        return false
+      }
+      return true
+    }
+  }
+
+  /// Whether nobody has anything for a second look at a slot that this worker has not: it has been sent here, or would be.
+  private func isNowhereElse(_ slot: Int) -> Bool {
+    if router.scansAsked { return true }
+    return openSlots.contains { open in
+      guard open.slot == slot, open.cursor == nil, case .migrating(let target) = open.state else {
+        return false
+      }
+      return worker(of: target) == worker
+    }
+  }
+
   /// A cursor as a client sends it: a number as C's `strtoul` reads it, so a sign is taken, and nothing at all is 0. One that no call
   /// has given is taken modulo what cursors can be.
-  static func cursor(_ text: RawSpan) -> UInt64? {
+  static func cursor(_ text: RawSpan) -> ScanCursor? {
     let bytes = shown(text)
     let isNegative = bytes.first == 45
     let digits = bytes.dropFirst(isNegative || bytes.first == 43 ? 1 : 0)
@@ -114,6 +157,34 @@ extension Engine {
       value = sum
     }
     if isNegative { value = 0 &- value }
-    return value & (1 << 53 - 1)
+    return ScanCursor(value)
+  }
+}
+
+/// Where a SCAN goes on: see the top of this file.
+struct ScanCursor {
+  var slot: Int
+  /// In hash order, of 64 bits.
+  var prefix: UInt64
+  var isSecondLook = false
+
+  private static let secondLook: UInt64 = 1 << 53
+
+  init(slot: Int, prefix: UInt64, isSecondLook: Bool) {
+    (self.slot, self.prefix, self.isSecondLook) = (slot, prefix, isSecondLook)
+  }
+
+  /// A number that a call has given. Any other is taken modulo what these can be.
+  init(_ value: UInt64) {
+    slot = Int(value >> 39) & (HashSlot.count - 1)
+    prefix = value << 25
+    isSecondLook = value & Self.secondLook != 0
+  }
+
+  /// What a client is told; 0 behind the last slot.
+  var number: UInt64 {
+    if slot >= HashSlot.count { return 0 }
+    let place = UInt64(slot) << 39 | prefix >> 25
+    return isSecondLook ? Self.secondLook | place & ~1 : place
   }
 }

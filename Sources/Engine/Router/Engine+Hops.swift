@@ -7,6 +7,9 @@ internal import Storage
 extension Engine {
   // MARK: sending
 
+  /// So many clients with requests for a worker are few.
+  private static let fewClients = 2
+
   /// Whether a hop can be added to what goes to a worker.
   func canSend(to worker: Int) -> Bool {
     worker < router.peers.count && (router.lanes.isEmpty || !router.lanes[worker].isFull)
@@ -87,7 +90,13 @@ extension Engine {
     let batch = router.free.popLast() ?? HopBatch(from: mailbox)
     batch.worker = worker
     swap(&batch.load, &router.lanes[worker])
-    if router.peers[worker].send(batch) { return }
+    // With many clients there is always something else to do.
+    let isFollowed = router.isFollowed && batch.load.groups.count <= Self.fewClients
+    batch.isFollowed = isFollowed
+    if router.peers[worker].send(batch) {
+      if isFollowed { router.expectsWord = true }
+      return
+    }
     swap(&batch.load, &router.lanes[worker])
     router.free.append(batch)
   }
@@ -95,6 +104,14 @@ extension Engine {
   /// Sends what was gathered. Called at the end of a turn.
   public mutating func sendHops() {
     for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty { post(worker) }
+    router.isFollowed = false
+  }
+
+  /// Whether it is worth while to wait awake for word of other workers. Asked once before the worker waits.
+  public mutating func expectsWord() -> Bool {
+    if !router.expectsWord { return false }
+    router.expectsWord = false
+    return true
   }
 
   /// Whether hops wait to be sent or run, so that the next turn should follow at once.
@@ -120,6 +137,7 @@ extension Engine {
       switch arrival {
       case .requests(let batch):
         perform(batch)
+        if batch.isFollowed { router.expectsWord = true }
         batch.origin.answer(batch)
       case .answers(let batch): take(answered: batch)
       }
@@ -253,9 +271,11 @@ extension Engine {
       guard case .here(let shard, let table) = way else { return outcome(of: way) }
       act(as: request.id == .scan ? Session.endpoint : shard)
       if request.bulkCount > 0 { large = queue.large(of: i) }
+      router.scansAsked = hop.asked != nil
       runRouted(
         Call(queue.arguments(of: i), id: request.id, slot: table, hash: request.hash),
         byteCount: Int(request.byteCount))
+      router.scansAsked = false
       if request.bulkCount > 0 { large = [] }
       return .done
     case .worker:

@@ -182,13 +182,16 @@ extension Engine {
     return routeByMap(call.slot)
   }
 
-  /// The same of a SCAN whose cursor is in a slot: below the cursor of a migration it goes to the target.
+  /// The same of a SCAN whose cursor is in a slot: below the cursor of a migration it goes to the target, and for a second look too.
   private mutating func routeScan(_ call: Call, asked: ShardID?) -> Route? {
     let slot = call.slot
-    let cursor = Self.cursor(call[1]) ?? 0
-    let prefix = Int(cursor >> 39) == slot ? (cursor & (1 << 39 - 1)) << 25 : 0
+    let cursor = Self.cursor(call[1]) ?? ScanCursor(0)
+    let isIn = cursor.slot == slot
+    let prefix = isIn ? cursor.prefix : 0
+    let isSecondLook = isIn && cursor.isSecondLook
     for open in openSlots where open.slot == slot {
-      guard let boundary = open.cursor else { continue }
+      // By presence: as if all had gone already, and only for the second look.
+      guard let boundary = open.cursor ?? (isSecondLook ? .max : nil) else { continue }
       if case .migrating(let target) = open.state, prefix < boundary {
         let worker = worker(of: target)
         if worker == self.worker { return .here(shard: open.shard, table: slot) }
@@ -199,7 +202,12 @@ extension Engine {
       }
     }
     let owner = keyspace.owner(of: slot)
-    return owner >= 0 ? .here(shard: owner, table: slot) : nil
+    if owner >= 0 { return .here(shard: owner, table: slot) }
+    // It knows nothing of it, and that is all there is to be seen.
+    if isSecondLook, let asked, let index = localIndex(of: asked) {
+      return .here(shard: Int32(index), table: slot)
+    }
+    return nil
   }
 
   /// Where a slot is that no shard of this worker has, by the map.
@@ -220,7 +228,7 @@ extension Engine {
 
   /// The same as far as shards of this worker have the slot; else nil.
   private mutating func routeHere(_ call: Call, _ known: HotCommand, asked: ShardID?) -> Route? {
-    if call.id == .scan, openSlotBits != 0 { return routeScan(call, asked: asked) }
+    if call.id == .scan, openSlotBits != 0 || asked != nil { return routeScan(call, asked: asked) }
     let owner = keyspace.owner(of: call.slot)
     if openSlotBits == 0 {
       guard owner >= 0 else { return nil }
@@ -505,7 +513,7 @@ extension Engine {
     if call.count < 2 { return true }
     guard let cursor = Self.cursor(call[1]) else { return true }
     refreshMap()
-    var slot = Int(cursor >> 39)
+    var slot = cursor.slot
     while slot < HashSlot.count {
       if keyspace.owner(of: slot) >= 0 || map.owner(of: HashSlot(UInt16(slot))) != nil { break }
       slot += 1
@@ -642,6 +650,7 @@ extension Engine {
     if !large.isEmpty { return putOff(call) }
     repeatSkipping()
     router.leavesRequest = true
+    router.isFollowed = true
     sessions[current].mode.insert(.routing)
     if reply.queue.byteCount < Self.gatherLimit { sessions[current].wish.insert(.gathering) }
   }

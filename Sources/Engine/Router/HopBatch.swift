@@ -126,6 +126,8 @@ public final class HopBatch: @unchecked Sendable {
   /// Where its answers go.
   let origin: Mailbox
   var load = HopLoad()
+  /// More comes as soon as it is answered.
+  var isFollowed = false
   /// Of a command that stops workers (`Engine+Joint.swift`): what the worker says to it, whether it stays stopped afterwards, whether the
   /// keys must be absent, whether it is a transaction, and the client whose watched keys must not have changed.
   var verdict = JointVerdict.ready

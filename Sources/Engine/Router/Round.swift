@@ -237,8 +237,14 @@ struct RouterState: ~Copyable {
   /// What this worker has stopped for.
   var stoppedFor: HopBatch?
   var isStoppedItself = false
+  /// A SCAN that is run has come here as the shard that is given keys of its slot.
+  var scansAsked = false
   /// What is run has been admitted as a whole.
   var runsJointly = false
+  /// Some client has more to run as soon as what goes to other workers now is answered.
+  var isFollowed = false
+  /// There may be word of another worker very soon: requests behind those that were answered, or the answers to those.
+  var expectsWord = false
   /// The request at hand is to be run when the round is over, and lies in the client's bytes until then.
   var leavesRequest = false
   /// What a command over many keys is dealt out with.
