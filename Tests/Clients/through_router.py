@@ -104,7 +104,7 @@ DESIGN = [
     ),
     (
         "there is one database, and Tern says so in the words of a cluster",
-        lambda words, redis, tern: words[0] in (b"SELECT", b"MOVE", b"SWAPDB", b"COPY") and redis[:1] == b"-" and b"cluster mode" in tern,
+        lambda words, redis, tern: words[0] in (b"SELECT", b"MOVE", b"SWAPDB", b"COPY") and redis[:1] == tern[:1] == b"-" and (b"cluster mode" in tern or b"DB index" in redis),
     ),
     (
         "patterns of SORT name keys of any slot",
@@ -147,6 +147,11 @@ def refused(step, *texts):
         return tern.startswith(texts) or bool(WRONG.match(tern))
 
     return step.but(compare=is_refused, instead=[b"REFUSED", *step.arguments])
+
+
+def is_elsewhere(words):
+    """Whether a command is done by one server and refused by the other: SORT that stores what a pattern finds, and COPY with two databases, of which redis looks at the first one too."""
+    return words[0] == b"SORT" and bool(stored(words)) and not {b"BY", b"GET"}.isdisjoint(words) or words[0] == b"COPY" and words.count(b"DB") > 1
 
 
 def nothing(step):
@@ -216,7 +221,7 @@ class RouterPair(Pair):
         elif words[0] == b"DEBUG":
             # It looks at the worker that the client is connected to.
             return nothing(step)
-        elif words[0] == b"SORT" and stored(words) and {b"BY", b"GET"} & set(words):
+        elif is_elsewhere(words):
             return nothing(step)
         elif len(slots) > 1 and words[0] == b"MSETNX":
             return step if self.is_atomic else step.but(arguments=[b"MSET", *step.arguments[1:]])
@@ -235,7 +240,7 @@ class RouterPair(Pair):
             return refused(step, NOT_IN_MULTI)
         if len(slots) > 1:
             return refused(step, CROSSED)
-        if step.wait or words[0] == b"SORT" and {b"BY", b"GET"} & set(words) or not self.is_atomic and not progress.keeps_to(slots):
+        if step.wait or is_elsewhere(words) or not self.is_atomic and not progress.keeps_to(slots):
             step = nothing(step)
         if words[0] not in (b"MULTI", b"WATCH", b"EXEC", b"DISCARD", b"RESET"):
             progress.queued.append(step)
