@@ -82,7 +82,7 @@ class Pair:
         barrier = len(chunks) > 1 and r.random() < 0.3
         found = []
         for c, other, pieces in zip(self.sides, self.barriers, (chunks if streams[0] == streams[1] else streams[:1], chunks)):
-            if barrier and len(pieces) > 1:  # The server sees the first part by itself: it has had a turn when it answers someone else.
+            if barrier:  # The server sees the first part by itself: it has had a turn when it answers someone else.
                 c.send(pieces[0])
                 other.ask("PING")
                 pieces = pieces[1:]

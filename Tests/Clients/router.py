@@ -87,7 +87,8 @@ def differential(options):
     """All that commands.py draws, as the differential rig sends it to one shard: equal replies, and in the end equal keys. Twice as long as other tests."""
     with Redis("--cluster-enabled", "no", "--databases", 1, slots=False) as redis, Tern(options, SHARDS, "--workers", options.workers, "--enable-debug-command", "yes") as tern:
         pair = RouterPair(redis, tern)
-        with Resizes(options, tern, BOTH) as resizes:
+        # About as long by hand-over as key by key.
+        with Resizes(options, tern, ("handover",) * 15 + ("incremental",)) as resizes:
             play_rounds(pair, options, 2 * options.seconds)
         print(f"        {resizes.done} resizes; {pair.repeats} transactions done again because what they watched had moved", flush=True)
 

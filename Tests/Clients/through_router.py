@@ -130,7 +130,7 @@ DESIGN = [
     ),
     (
         "READONLY is known",
-        lambda words, redis, tern: words[:2] == [b"CLIENT", b"INFO"] and redis[:1] == tern[:1] != b"-" and b" flags=r " in tern,
+        lambda words, redis, tern: words[:2] == [b"CLIENT", b"INFO"] and redis[:1] == tern[:1] != b"-" and b" flags=r" in tern,
     ),
 ]
 
