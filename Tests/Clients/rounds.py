@@ -91,7 +91,7 @@ class Pair:
 
     def keyspaces(self, count):
         """What both have in the end, as (index, step, redis's reply, Tern's): the keys, then what there is of each."""
-        looks = [Step([b"EXISTS", *keys]) for keys in (ALL_KEYS, *self.pools)] + [Step([b"KEYS", b"*"], as_set), Step([b"DBSIZE"])]
+        looks = [Step([b"EXISTS", *keys]) for keys in (*([k] for k in ALL_KEYS), *self.pools)] + [Step([b"KEYS", b"*"], as_set), Step([b"DBSIZE"])]
         for keys in (None, sorted(value(self.barriers[0].exchange([request("KEYS", "*")], 1)[0]))):
             if keys is not None:
                 looks = [look for k in keys for look in (Step([b"OBJECT", b"ENCODING", k]), Step([b"DUMP", k], payload), Step([b"GET", k]), Step([b"PTTL", k], near(5000)), Step([b"TYPE", k]))]
