@@ -74,7 +74,8 @@ def stored(arguments):
         word = arguments[i].upper()
         if word == b"STORE" and i + 1 < len(arguments):
             found = [arguments[i + 1]]
-        i += {b"LIMIT": 3, b"BY": 2, b"GET": 2}.get(word, 2 if word == b"STORE" and i + 1 < len(arguments) else 1)
+        # As servers look for it: what follows STORE may be STORE.
+        i += {b"LIMIT": 3, b"BY": 2, b"GET": 2}.get(word, 1)
     return found
 
 
