@@ -22,6 +22,8 @@ ODD_KEYS = [
 ALL_KEYS = KEYS + TAGGED + ODD_KEYS
 # What a wide round fills one slot with at its start, so that tables grow, split and shrink while they are used.
 WIDE = [b"{tag}w%d" % i for i in range(600)]
+# The same over many slots.
+SPREAD = [b"w%d" % i for i in range(600)]
 
 VALUES = [
     b"", b"0", b"1", b"-1", b"10", b"100", b"9223372036854775806", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"-0", b"+1", b"01", b" 1",
@@ -32,13 +34,25 @@ PATTERNS = [b"*", b"k*", b"k?", b"k[0-3]", b"k[^0-3]", b"{tag}*", b"\\*", b"*[",
 
 
 class Step:
-    """A command, how its two replies are compared, and whether it must be sent alone (`alone`), waits after its reply (`wait`, seconds), ends the connection (`ends`), or comes from a second client (`other`, alone)."""
+    """A command, how its two replies are compared, and whether it must be sent alone (`alone`), waits after its reply (`wait`, seconds), ends the connection (`ends`), or comes from a second client (`other`, alone).
 
-    __slots__ = ("arguments", "compare", "alone", "wait", "ends", "whole", "other")
+    `instead` is what redis is sent in its place; `again` the requests that Tern is sent where it answers nil, and redis does not.
+    """
 
-    def __init__(self, arguments, compare=None, alone=False, wait=0.0, ends=False, whole=False, other=False):
+    __slots__ = ("arguments", "compare", "alone", "wait", "ends", "whole", "other", "instead", "again")
+
+    def __init__(self, arguments, compare=None, alone=False, wait=0.0, ends=False, whole=False, other=False, instead=None, again=None):
         self.arguments = [a if isinstance(a, bytes) else str(a).encode() for a in arguments]
         self.compare, self.alone, self.wait, self.ends, self.whole, self.other = compare or exact, alone or other, wait, ends, whole, other
+        self.instead, self.again = instead, again
+
+    def but(self, **changes):
+        """The same step with changes."""
+        return Step(**{name: getattr(self, name) for name in Step.__slots__} | changes)
+
+    def request(self, is_redis):
+        """The bytes that a side is sent."""
+        return request(*(self.instead if is_redis and self.instead else self.arguments))
 
     def __repr__(self):
         def show(a):
@@ -138,7 +152,8 @@ def replies_of(steps):
     return compare
 
 
-# Generators: each is given a random source (its `wide` says whether the round is) and draws one command, valid or not.
+# Generators: each is given a random source and draws one command, valid or not. The source's `wide` are the keys that the round began
+# with, if it did with many; `tagged` says whether only keys of one slot are drawn, and `loose` how many transactions have keys of several.
 
 
 def case(r, word):
@@ -157,7 +172,7 @@ def key(r):
     if r.tagged:
         return r.choice(TAGGED)
     if r.wide and r.random() < 0.5:
-        return r.choice(WIDE)
+        return r.choice(r.wide)
     pick = r.random()
     return r.choice(KEYS) if pick < 0.6 else r.choice(TAGGED) if pick < 0.8 else r.choice(ODD_KEYS)
 
@@ -168,7 +183,7 @@ def keys(r, most=6):
     if r.tagged:
         return [r.choice(TAGGED) for _ in range(count)]
     if r.wide and pick < 0.3:
-        return r.sample(WIDE, count * 10)
+        return r.sample(r.wide, count * 10)
     if pick < 0.7:
         return [r.choice(TAGGED) for _ in range(count)]
     if pick < 0.8:
@@ -431,7 +446,7 @@ def two_keys(r):
     """Mostly of one slot, sometimes the same, sometimes of two."""
     pick = r.random()
     if pick < 0.75:
-        pool = WIDE if r.wide and r.random() < 0.5 else TAGGED
+        pool = WIDE if r.wide is WIDE and r.random() < 0.5 else TAGGED
         return [r.choice(pool), r.choice(pool)]
     return [key(r)] * 2 if pick < 0.9 else [key(r), key(r)]
 
@@ -508,7 +523,7 @@ def from_other(r):
 
 def transaction(r):
     """WATCH, changes by this client and a second one, MULTI, commands, an end; as a rule all keys in one slot."""
-    r.tagged = r.random() < 0.85
+    r.tagged = r.random() >= r.loose
     steps, queued = [], []
     if r.random() < 0.2:
         steps.append(Step([b"SET", key(r), b"past", b"PXAT", b"1"]))
@@ -529,7 +544,8 @@ def transaction(r):
             step = inner(r) if pick < 0.95 else Step([case(r, "UNWATCH")])
             steps.append(step)
             queued.append(step)
-    if r.random() < 0.95:
+    # One that is left open takes in whatever comes next.
+    if r.random() < 0.95 or not r.loose:
         end = r.choices([["EXEC"], ["DISCARD"], ["RESET"], ["EXEC", "x"], ["DISCARD", "x"], ["SHUTDOWN", "BOGUS"]], [85, 7, 2, 2, 2, 2])[0]
         steps.append(Step([case(r, end[0]), *end[1:]], replies_of(queued) if end == ["EXEC"] else None))
         if end != ["EXEC"]:
@@ -630,7 +646,7 @@ GENERATORS = [generator for _, generator in TABLE]
 
 def fill_wide(r):
     """The commands that a wide round begins with."""
-    return [Step([b"MSET", *[x for k in WIDE[i : i + 50] for x in (k, some_value(r))]]) for i in range(0, len(WIDE), 50)]
+    return [Step([b"MSET", *[x for k in r.wide[i : i + 50] for x in (k, some_value(r))]]) for i in range(0, len(r.wide), 50)]
 
 
 def draw(r):
@@ -639,7 +655,7 @@ def draw(r):
     if isinstance(step, list):
         return step
     if step.alone and not step.ends and not step.wait:
-        return [Step([b"EXISTS", k]) for k in ALL_KEYS] + [Step([b"EXISTS", *WIDE])] * r.wide + [step]
+        return [Step([b"EXISTS", k]) for k in ALL_KEYS] + [Step([b"EXISTS", *r.wide])] * bool(r.wide) + [step]
     return [step]
 
 

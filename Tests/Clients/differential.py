@@ -1,14 +1,8 @@
 #!/usr/bin/env python3
 """The differential rig: the same bytes to redis-server and to one Tern shard, and the replies must be equal.
 
-Both run in cluster mode with all slots on one shard. A *round* starts with empty keyspaces and fresh
-connections, alternately in RESP2 and RESP3 (two of eight with many keys in one slot), and draws its commands from its own seed (the run's seed and the
-round's number): they are pipelined in batches of random size, and the byte stream is cut at random places,
-sometimes with a wait in between until the servers have seen the first part. commands.py holds the commands and
-says how replies are compared, and where Tern differs on purpose.
-
-On a difference the round is played again with fewer and fewer commands, until none can be left out, and what
-remains is printed with both replies. To repeat one round: --seed S --round N.
+Both run in cluster mode with all slots on one shard. rounds.py says how random commands are sent and a difference is
+narrowed down. To repeat one round: --seed S --round N.
 
     Tests/Clients/differential.py --seconds 60
     Tests/Clients/differential.py --commands 1000000 --seed 7
@@ -22,191 +16,10 @@ import time
 import admin_config
 import rig
 from admin_server import NEWER, undocumented
-from commands import ALL_KEYS, RAW, WIDE, Step, draw, draw_raw, fill_wide, intended, intended_raw, masked, near
+from commands import RAW, draw_raw, intended_raw, masked
 from payloads import broken
 from resp import Broken, request, value
-
-ROUND = 400  # commands a round
-
-
-class Difference(Exception):
-    """Two replies that should be equal: of which step of the round, and what was said."""
-
-    def __init__(self, index, step, redis, tern):
-        super().__init__(f"{step}\n  redis: {rig.short(redis)}\n  tern:  {rig.short(tern)}\n  compared: {step.compare.__name__}")
-        self.index, self.step, self.redis, self.tern = index, step, redis, tern
-
-
-class Pair:
-    """The two servers and a connection to each."""
-
-    def __init__(self, redis, tern):
-        self.servers = [redis, tern]
-        self.sides, self.barriers, self.others = [], [], []
-
-    def connect(self, protocol):
-        self.close()
-        self.sides = [s.shard(protocol=protocol) for s in self.servers]
-        self.barriers = [s.shard() for s in self.servers]
-        self.others = [s.shard(protocol=protocol) for s in self.servers]
-
-    def close(self):
-        for c in self.sides + self.barriers + self.others:
-            c.close()
-        self.sides, self.barriers, self.others = [], [], []
-
-    def start_round(self, protocol):
-        self.connect(protocol)
-        for c in self.sides:
-            c.ask("FLUSHALL")
-
-    def both(self, step):
-        """One step alone; the replies' bytes. A whole SCAN is made one reply of all its keys, each once."""
-        found = []
-        for c in self.others if step.other else self.sides:
-            if step.whole:
-                found.append(whole_scan(c, step))
-            else:
-                c.send(request(*step.arguments))
-                found.append(c.reply())
-                if step.ends:
-                    c.until_end()
-        return found
-
-    def batch(self, steps, chunks, barrier):
-        """Many steps in one stream of bytes; the replies of each side."""
-        found = []
-        for c, other in zip(self.sides, self.barriers):
-            if barrier:  # The server sees the first part by itself: it has had a turn when it answers someone else.
-                c.send(chunks[0])
-                other.ask("PING")
-            found.append(c.exchange(chunks[1:] if barrier else chunks, len(steps)))
-        return found
-
-
-def whole_scan(connection, step):
-    """SCAN to its end as one array reply of distinct keys."""
-    seen, cursor, words = set(), b"0", step.arguments
-    for _ in range(200_000):
-        connection.send(request(words[0], cursor, *words[2:]))
-        reply = connection.reply()
-        if reply[:1] in (b"-", b"+"):  # Refused, or queued.
-            return reply
-        cursor, keys = value(reply)
-        seen.update(keys)
-        if cursor == b"0":
-            return request(*sorted(seen))
-    raise Broken("SCAN found no end in 200 000 calls")
-
-
-def cut(r, data):
-    """The stream in pieces: whole, in a few, or in tiny ones."""
-    kind = r.random()
-    if kind < 0.5 or len(data) < 2:
-        return [data]
-    if kind < 0.6 and len(data) < 2000:
-        size = r.randint(1, 7)
-        return [data[i : i + size] for i in range(0, len(data), size)]
-    places = sorted({r.randrange(1, len(data)) for _ in range(r.randint(1, 6))})
-    return [data[a:b] for a, b in zip([0, *places], [*places, len(data)])]
-
-
-def judge(index, step, redis, tern):
-    """Raises Difference unless the replies agree or differ on purpose."""
-    if redis == tern or step.compare(redis, tern) or masked(redis) == masked(tern):
-        return
-    if intended(step, redis, tern) is None:
-        raise Difference(index, step, redis, tern)
-
-
-def play(pair, steps, r, protocol):
-    """One round. `r` chooses batches and cuts; None sends every step alone."""
-    pair.start_round(protocol)
-    i = 0
-    while i < len(steps):
-        step = steps[i]
-        if step.alone or r is None:
-            try:
-                redis, tern = pair.both(step)
-            except Broken as error:
-                raise Difference(i, step, "?", f"{error}") from None
-            judge(i, step, redis, tern)
-            if step.wait:
-                time.sleep(step.wait)  # Until the key that was given milliseconds to live is past its time on both sides.
-            if step.ends:
-                pair.connect(protocol)
-            i += 1
-            continue
-        size = r.choice([1, 2, 5, 16, 17, 40, 100])
-        many = []
-        for s in steps[i : i + size]:
-            if s.alone:
-                break
-            many.append(s)
-        chunks = cut(r, b"".join(request(*s.arguments) for s in many))
-        try:
-            redis, tern = pair.batch(many, chunks, barrier=len(chunks) > 1 and r.random() < 0.3)
-        except Broken as error:
-            raise Difference(i + len(many) - 1, many[-1], "?", f"{error}") from None
-        for j, s in enumerate(many):
-            judge(i + j, s, redis[j] if j < len(redis) else b"(connection ended)", tern[j] if j < len(tern) else b"(connection ended)")
-        i += len(many)
-    final = [Step([name, k], near(5000) if name == b"PTTL" else None) for k in ALL_KEYS for name in (b"GET", b"PTTL", b"TYPE")]
-    final += [Step([b"MGET", *WIDE]), Step([b"DBSIZE"])]
-    for j, s in enumerate(final):
-        judge(len(steps) + j, s, *pair.both(s))
-
-
-def fails(pair, steps, r, protocol):
-    """The difference that playing the steps shows, or None."""
-    try:
-        play(pair, steps, r, protocol)
-    except Difference as difference:
-        return difference
-    return None
-
-
-def shrink(pair, steps, difference, seed, protocol, seconds=20):
-    """The shortest list of steps found within `seconds` that still differs; also whether cuts and batches are needed for it."""
-    steps = steps[: difference.index + 1] if difference.index < len(steps) else steps
-    end = time.monotonic() + seconds
-    alone = fails(pair, steps, None, protocol)
-    source = (lambda: None) if alone else (lambda: random.Random(seed))
-    found = alone or difference
-    size = max(1, len(steps) // 2)
-    while time.monotonic() < end:
-        i = len(steps) - size - 1
-        shorter = False
-        while i > -size and time.monotonic() < end:
-            fewer = steps[: max(0, i)] + steps[i + size :]
-            again = fails(pair, fewer, source(), protocol) if len(fewer) < len(steps) and fewer else None
-            if again:
-                steps, found, shorter = fewer, again, True
-            i -= size
-        if size == 1 and not shorter:
-            break
-        size = max(1, size // 2)
-    return steps, found, alone is None
-
-
-def report(pair, steps, difference, seed, number, protocol):
-    try:
-        shortest, found, batched = shrink(pair, steps, difference, f"{seed} {number} cuts", protocol)
-    except OSError:  # A server has died of it: what is known is what was sent.
-        shortest, found, batched = steps[: difference.index + 1], difference, True
-    lines = [f"replies differ in RESP{protocol}; repeat with --seed {seed} --round {number}", f"the shortest way there ({len(shortest)} commands{', in batches with cuts' if batched else ', one by one'}):"]
-    lines += [f"    {s}" for s in shortest[-40:]]
-    lines.append(f"differs at: {found}")
-    return "\n".join(lines)
-
-
-def steps_of_round(seed, number):
-    r = random.Random(f"{seed} {number}")
-    r.wide, r.tagged = number % 8 >= 6, False
-    steps = fill_wide(r) if r.wide else []
-    while len(steps) < ROUND:
-        steps += draw(r)
-    return steps
+from rounds import Pair, play_rounds
 
 
 def play_raw(pair, data):
@@ -317,22 +130,7 @@ def positions(text, part):
 @rig.test(seconds=3000)
 def random_commands(options):
     with rig.Redis() as redis, rig.Tern(options, 1, "--enable-debug-command", "yes") as tern:
-        pair, end = Pair(redis, tern), time.monotonic() + options.seconds
-        number, done = options.round or 0, 0
-        while done < options.commands if options.commands else time.monotonic() < end:
-            protocol = 2 + number % 2
-            steps = steps_of_round(options.seed, number)
-            try:
-                difference = fails(pair, steps, random.Random(f"{options.seed} {number} cuts"), protocol)
-            except OSError as error:
-                error.add_note(f"a server has died or closed; repeat with --seed {options.seed} --round {number}")
-                raise
-            if difference:
-                raise AssertionError(report(pair, steps, difference, options.seed, number, protocol))
-            number, done = number + 1, done + len(steps)
-            if options.round is not None:
-                break
-        print(f"        {done} commands in {number - (options.round or 0)} rounds, replies equal", flush=True)
+        play_rounds(Pair(redis, tern), options, options.seconds, options.commands)
 
 
 @rig.test(tern_only=True)
