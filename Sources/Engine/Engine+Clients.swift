@@ -179,6 +179,8 @@ extension Engine {
     case close
     /// Let the next bytes come straight into `destination(for:)`.
     case receiveDirectly
+    /// Read again, the next bytes straight into `destination(for:)`.
+    case resumeDirectly
   }
 
   /// What is to be done for a session, and done only once.
@@ -190,7 +192,11 @@ extension Engine {
       let isDone = sessions[index].output.isEmpty && !sessions[index].mode.contains(.routing)
       if isDone || wish.contains(.broken) { return .close }
     }
-    if wish.contains(.direct) { return .receiveDirectly }
+    if wish.contains(.direct) {
+      // A connection that is paused would never be quiet.
+      sessions[index].wish.remove(.paused)
+      return wish.contains(.paused) ? .resumeDirectly : .receiveDirectly
+    }
     let isFull = sessions[index].mode.contains(.outputFull)
     if isFull, !wish.contains(.paused) {
       sessions[index].wish.insert(.paused)

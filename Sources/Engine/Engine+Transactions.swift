@@ -106,6 +106,7 @@ extension Engine {
 
   /// EXEC cannot run for that reason: the transaction has ended.
   mutating func failExec(_ reason: String) {
+    endWatch(of: current)
     discard(current)
     fail(text: "EXECABORT Transaction discarded because of: \(reason)")
   }

@@ -368,6 +368,9 @@ struct WorkerLoop: ~Copyable {
       case .resume: reactor.resume(connection)
       case .close: reactor.close(connection)
       case .receiveDirectly: reactor.beginDirect(connection)
+      case .resumeDirectly:
+        reactor.resume(connection)
+        reactor.beginDirect(connection)
       }
     }
     engine.clearListed()

@@ -60,6 +60,14 @@ private let keys = Two.keys
     #expect(two.first.engine.listeners == 0 && two.second.engine.listeners == 0)
   }
 
+  /// Nothing is queued, and what is watched is on another worker.
+  @Test func anEmptyTransactionThatWatches() throws {
+    var two = try Self.two()
+    for key in keys {
+      #expect(two.ask("WATCH \(key)\nMULTI\nEXEC\nPING") == "+OK +OK [] +PONG")
+    }
+  }
+
   @Test func nobodySeesAPart() throws {
     var two = try Self.two()
     let other = try two.first.connect(to: nil)

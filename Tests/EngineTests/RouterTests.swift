@@ -247,6 +247,95 @@ private let keys = Two.keys
     #expect(!isImporting || moved > 10)
   }
 
+  /// Keys that had gone over before the walk came to the slot are found, though the move ends while the walk is in it.
+  @Test func aMoveThatEndsDuringAScan() throws {
+    var two = try Two()
+    let tag = keys[0]
+    let slot = Tag.slot(of: tag)
+    let all = (0..<60).map { tag + "\($0)" }
+    for key in all { #expect(two.ask("SET \(key) 1") == "+OK") }
+    let (source, target) = (two.first.client, two.second.client)
+    _ = two.second.ask("CLUSTER SETSLOT \(slot) IMPORTING \(NodeID.test(1))", from: target)
+    _ = two.first.ask("CLUSTER SETSLOT \(slot) MIGRATING \(NodeID.test(2))", from: source)
+    func move(_ key: String, _ two: inout Two) {
+      _ = two.second.ask("ASKING", from: target)
+      #expect(two.second.ask("SET \(key) 1", from: target) == "+OK")
+      #expect(two.first.ask("DEL \(key)", from: source) == ":1")
+    }
+    for key in all[..<30] { move(key, &two) }
+    var found: Set<String> = []
+    var cursor = "0"
+    for step in 0..<300 {
+      let said = two.ask("SCAN \(cursor) COUNT 5")
+      cursor = String(said.dropFirst(2).prefix { $0 != "\"" })
+      for key in all where said.contains("\"\(key)\"") { found.insert(key) }
+      if cursor == "0" { break }
+      if step == 2 {
+        for key in all[30...] { move(key, &two) }
+        try two.give(Two.slots(of: tag), mustBeEmpty: true)
+      }
+    }
+    #expect(cursor == "0")
+    #expect(found.count == all.count)
+  }
+
+  /// A second batch of a client does not run where its first one has come back.
+  @Test func aFullBatchEndsTheRound() throws {
+    var two = try Two()
+    let key = keys[1]
+    let count = HopLoad.hopLimit + 500
+    two.send((0..<count).map { _ in "INCR \(key)" }.joined(separator: "\n"))
+    try two.giveBack(Two.slots(of: key))
+    two.settle()
+    let replies = two.first.shownReplies(to: two.client).split(separator: " ")
+    #expect(replies.map(String.init) == (1...count).map { ":\($0)" })
+  }
+
+  /// A paused connection on which a big argument arrives is read again: it would never be quiet.
+  @Test func aBigArgumentOnAPausedConnection() throws {
+    var two = try Two()
+    two.first.engine.sessions[two.client.index].wish = [.paused, .direct]
+    #expect(two.first.engine.duty(of: two.client) == .resumeDirectly)
+    #expect(two.first.engine.duty(of: two.client) == .receiveDirectly)
+  }
+
+  @Test func watchesThatMove() throws {
+    var two = try Two()
+    let key = keys[0]
+    #expect(two.ask("WATCH \(key)") == "+OK")
+    try two.give(Two.slots(of: key))
+    #expect(two.ask("WATCH \(key)x\nMULTI\nSET \(key) 1\nEXEC") == "+OK +OK +QUEUED nil")
+    // The same on another worker.
+    #expect(two.ask("WATCH \(key)") == "+OK")
+    try two.giveBack(Two.slots(of: key))
+    #expect(two.ask("WATCH \(key)x\nMULTI\nSET \(key) 1\nEXEC") == "+OK +OK +QUEUED nil")
+    #expect(two.ask("MULTI\nSET \(key) 1\nEXEC") == "+OK +QUEUED [+OK]")
+  }
+
+  @Test func aRefusedExecEndsTheWatch() throws {
+    var two = try Two()
+    let other = try two.first.connect(to: nil)
+    for key in keys {
+      _ = two.ask("WATCH \(key)")
+      _ = two.ask("SET \(key) 1", from: other)
+      #expect(
+        two.ask("MULTI\nEXEC x").hasSuffix(
+          "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+        ))
+      #expect(two.ask("MULTI\nGET \(key)\nEXEC") == "+OK +QUEUED [\"1\"]")
+    }
+  }
+
+  @Test func oneServerHasOneDatabase() throws {
+    var two = try Two()
+    #expect(two.ask("SELECT 1") == "-ERR DB index is out of range")
+    #expect(two.ask("CONFIG GET cluster-enabled") == "[\"cluster-enabled\", \"no\"]")
+    #expect(
+      two.first.ask("SELECT 1", from: two.first.client)
+        == "-ERR SELECT is not allowed in cluster mode")
+    #expect(two.ask("DEBUG DIGEST").hasPrefix("-ERR This command concerns a whole shard"))
+  }
+
   /// Every order in which moves, turns and sends can come; no increment is lost, and replies count up.
   @Test(arguments: 1...60) func anyOrder(seed: UInt64) throws {
     var two = try Two()

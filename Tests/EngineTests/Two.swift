@@ -82,9 +82,9 @@ struct Two: ~Copyable {
   }
 
   /// Hands slots of the first worker's shard 1 over to the second worker's shard 2.
-  mutating func give(_ slots: [SlotRange]) throws {
+  mutating func give(_ slots: [SlotRange], mustBeEmpty: Bool = false) throws {
     try Self.handOver(
-      slots, of: board, from: &first.engine, to: .test(2), at: second.engine.mailbox)
+      slots, of: board, from: &first.engine, to: .test(2), at: second.engine.mailbox, mustBeEmpty)
   }
 
   /// The other way round.
@@ -95,13 +95,14 @@ struct Two: ~Copyable {
 
   private static func handOver(
     _ slots: [SlotRange], of board: MapBoard, from engine: inout Engine, to target: ShardID,
-    at mailbox: Mailbox
+    at mailbox: Mailbox, _ mustBeEmpty: Bool = false
   ) throws {
     let memory = try #require(SlotTableMemory(capacity: slots.reduce(0) { $0 + $1.count }))
     let outcome = engine.handOver(
       HandOver(
         flip: 1, slots: slots, source: 0, target: 0, targetID: target, mailbox: mailbox,
-        map: board.current.map.assigning(slots, to: target), memory: memory))
+        map: board.current.map.assigning(slots, to: target), memory: memory,
+        mustBeEmpty: mustBeEmpty))
     #expect(outcome == .done)
   }
 }

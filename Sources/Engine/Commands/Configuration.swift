@@ -5,6 +5,16 @@ internal import Storage
 // CONFIG: what is set is checked here against the table (`Setting`), and changed everywhere by a control request.
 
 extension Engine {
+  /// What a setting is said to be at the port of the current client.
+  private func shown(_ setting: Setting, _ name: String) -> String {
+    if presentation == .standalone {
+      // As of one server with one database.
+      if name == "cluster-enabled" { return "no" }
+      if name == "databases" { return "1" }
+    }
+    return setting.get(settings)
+  }
+
   /// CONFIG GET pattern [pattern …].
   mutating func configGet(_ call: Call) -> Effect {
     var found: [(name: String, value: String)] = []
@@ -24,7 +34,7 @@ extension Engine {
           ? !setting.isHidden && Glob.matches(call[i + 2], bytes.rawBytes, ignoringCase: true)
           : asked.lower == name
         if isFound {
-          found.append((asked.isPattern ? name : asked.text, setting.get(settings)))
+          found.append((asked.isPattern ? name : asked.text, shown(setting, name)))
           break
         }
       }

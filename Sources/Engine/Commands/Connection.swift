@@ -24,7 +24,11 @@ extension Engine {
       return failing(
         "ERR value is out of range, value must between -2147483648 and 2147483647")
     }
-    if index != 0 { return failing("ERR SELECT is not allowed in cluster mode") }
+    if index != 0 {
+      return failing(
+        presentation == .standalone
+          ? "ERR DB index is out of range" : "ERR SELECT is not allowed in cluster mode")
+    }
     reply.ok()
     return .none
   }

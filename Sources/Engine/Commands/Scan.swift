@@ -7,10 +7,11 @@ internal import Storage
 // A cursor is slot (14 bits) ‖ hash prefix (39 bits): 53 bits, because JavaScript clients read it as a number. 0 begins and ends. It
 // names a place in the hash space and nothing else, so it stays good while tables grow, shrink, split and move.
 //
-// A slot that is moved key by key from outside has keys on both sides, and only the source's shard knows which. For all shards together it
-// is walked twice: the source's table, then what the target has been given; a key that went over in between is found there. The second
-// time bit 53 is set and bit 0 is not, so that it is a number for JavaScript too. Where that made a step back of it the home before is
-// walked once more, and so at least two homes in each such call.
+// For all shards together (`Engine+Router.swift`) a worker walks as long as the slots are its own. A slot that is moved key by key from
+// outside has keys on both sides, and only the source's knows which. A call walks through it alone: first through a part of the source's
+// table, then through the same part of what the target was given, so that a key that goes over in between is found there, and goes on from
+// where both have been. Where the target is on another worker the router sends the call there with the map's epoch; if another one
+// holds by then the slot may have gone on to somebody else, and the call begins again.
 
 extension Engine {
   /// Most home buckets that one call of SCAN looks at, however few keys it finds (I6).
@@ -37,79 +38,150 @@ extension Engine {
       i += 2
     }
 
-    let shard = sessions[current].shard
-    var (slot, prefix) = (cursor.slot, cursor.prefix)
-    var isSecondLook = shard == Session.endpoint && cursor.isSecondLook
-    var isFirstHome = isSecondLook
-    var found: [EntryRef] = []
-    var keys: [[UInt8]] = []
-    var units = Self.scanWorkUnits
-    var seen: Int64 = 0
-    walk: while slot < HashSlot.count {
-      var table = slot
-      var end = UInt64.max
-      if shard == Session.endpoint {
-        // From here on another worker may know more.
-        guard let part = shownPart(of: slot, from: prefix, isSecondLook) else {
-          if !isSecondLook || !isNowhereElse(slot) { break }
-          slot += 1
-          prefix = 0
-          isSecondLook = false
-          continue
-        }
-        (table, end) = part
-      }
-      if shard == Session.endpoint || isShown(slot, to: shard), keyspace.keyCount(of: table) > 0 {
-        while true {
-          let next = keyspace.scan(table, from: prefix, into: &found)
-          units -= 1
-          seen += Int64(found.count)
-          for entry in found {
-            if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
-            let key = keyspace.key(of: entry)
-            if isString, pattern < 0 || Glob.matches(call[pattern], key) {
-              keys.append(Self.bytes(of: key))
-            }
-          }
-          // A home may reach beyond what is this table's.
-          guard let next, next < end else { break }
-          prefix = next
-          if seen >= count && !isFirstHome || units <= 0 { break walk }
-          isFirstHome = false
-        }
-      }
-      if end < .max {
-        // The rest is the source's.
-        prefix = end
-        continue
-      }
-      isSecondLook = !isSecondLook && shard == Session.endpoint && isLeavingByPresence(slot)
-      if !isSecondLook { slot += 1 }
-      prefix = 0
-      if seen >= count || units <= 0 { break }
-      if slot & 63 == 0 { units -= 1 }
+    var walk = Walk(
+      slot: Int(cursor >> 39), prefix: (cursor & (1 << 39 - 1)) << 25, count: count,
+      units: Self.scanWorkUnits, isString: isString, pattern: pattern)
+    if sessions[current].shard == Session.endpoint {
+      walkAll(&walk, call)
+    } else {
+      walkShard(&walk, call, sessions[current].shard)
     }
-    let next = ScanCursor(slot: slot, prefix: prefix, isSecondLook: isSecondLook)
+    let next = walk.slot < HashSlot.count ? UInt64(walk.slot) << 39 | walk.prefix >> 25 : 0
     reply.arrayHeader(2)
-    reply.bulk(text: String(next.number))
-    reply.arrayHeader(keys.count)
-    for key in keys { reply.bulk(bytes: key) }
+    reply.bulk(text: String(next))
+    reply.arrayHeader(walk.keys.count)
+    for key in walk.keys { reply.bulk(bytes: key) }
     return .none
   }
 
-  /// The table of this worker that has a slot's keys from a prefix on, for the router, and up to where; nil if no shard here has them.
-  private func shownPart(
-    of slot: Int, from prefix: UInt64, _ isSecondLook: Bool
-  ) -> (table: Int, end: UInt64)? {
-    for open in openSlots where open.slot == slot && open.isImporting {
-      if let cursor = open.cursor {
-        if prefix < cursor { return (open.table, cursor) }
-      } else if isSecondLook {
-        return (open.table, .max)
+  /// One call of SCAN.
+  private struct Walk {
+    /// Where it is.
+    var slot: Int
+    var prefix: UInt64
+    /// How many keys it wants to see, how many homes and stretches of empty slots it may still look at, and how many keys it has seen.
+    let count: Int64
+    var units: Int
+    var seen: Int64 = 0
+    let isString: Bool
+    /// Which argument is the pattern; −1 = none.
+    let pattern: Int
+    var keys: [[UInt8]] = []
+
+    var isOver: Bool { seen >= count || units <= 0 }
+
+    init(slot: Int, prefix: UInt64, count: Int64, units: Int, isString: Bool, pattern: Int) {
+      (self.slot, self.prefix, self.count) = (slot, prefix, count)
+      (self.units, self.isString, self.pattern) = (units, isString, pattern)
+    }
+
+    /// Goes on to the next slot.
+    mutating func pass() {
+      slot += 1
+      prefix = 0
+      if slot & 63 == 0 { units -= 1 }
+    }
+  }
+
+  /// Walks through a table from the place of the walk on, up to `end`; false if the walk is over before, its place being where to go on.
+  private mutating func walkTable(
+    _ walk: inout Walk, _ call: Call, _ table: Int, to end: UInt64 = .max
+  ) -> Bool {
+    if keyspace.keyCount(of: table) == 0 { return true }
+    var found: [EntryRef] = []
+    while true {
+      let next = keyspace.scan(table, from: walk.prefix, into: &found)
+      walk.units -= 1
+      walk.seen += Int64(found.count)
+      for entry in found {
+        if entry.hasExpiry, let expiry = keyspace.expiry(of: entry), expiry <= now { continue }
+        let key = keyspace.key(of: entry)
+        if walk.isString, walk.pattern < 0 || Glob.matches(call[walk.pattern], key) {
+          walk.keys.append(Self.bytes(of: key))
+        }
       }
+      // A home may reach beyond what is this table's.
+      guard let next, next < end else { return true }
+      walk.prefix = next
+      if walk.isOver { return false }
+    }
+  }
+
+  /// Walks through the slots of a shard.
+  private mutating func walkShard(_ walk: inout Walk, _ call: Call, _ shard: Int32) {
+    while walk.slot < HashSlot.count {
+      if isShown(walk.slot, to: shard), !walkTable(&walk, call, walk.slot) { return }
+      walk.pass()
+      if walk.isOver { return }
+    }
+  }
+
+  /// Walks through the slots of this worker, as far as there is none of another one in between.
+  private mutating func walkAll(_ walk: inout Walk, _ call: Call) {
+    // Where a hop has brought it: slots that nobody has lie before.
+    if call.slot > walk.slot { (walk.slot, walk.prefix) = (call.slot, 0) }
+    if let half = router.scanHalf, half.isSecond { return walkGiven(&walk, call, half.target) }
+    let first = walk.slot
+    while walk.slot < HashSlot.count {
+      if let target = targetByPresence(of: walk.slot) {
+        // In a call of its own.
+        if walk.slot == first { walkBoth(&walk, call, target) }
+        return
+      }
+      // From here on another worker may know more.
+      guard let part = shownPart(of: walk.slot, from: walk.prefix) else { return }
+      if !walkTable(&walk, call, part.table, to: part.end) { return }
+      if part.end < .max {
+        // The rest is the source's.
+        walk.prefix = part.end
+        continue
+      }
+      walk.pass()
+      if walk.isOver { return }
+    }
+  }
+
+  /// Walks through a slot that is moved key by key from outside: the source's table, and then through the same of what the target was given,
+  /// if that is here; if not, the router sends the command there.
+  private mutating func walkBoth(_ walk: inout Walk, _ call: Call, _ target: ShardID) {
+    let isBoth = worker(of: target) == worker
+    router.scanHalf = isBoth ? nil : ScanHalf(target: target, epoch: map.epoch)
+    var given = walk
+    if walkTable(&walk, call, walk.slot) { walk.pass() }
+    if !isBoth { return }
+    given.keys = walk.keys
+    walkGiven(&given, call, target)
+    walk.keys = given.keys
+    // What the other has of it that is farther on is found once more.
+    if (given.slot, given.prefix) < (walk.slot, walk.prefix) {
+      (walk.slot, walk.prefix) = (given.slot, given.prefix)
+    }
+  }
+
+  /// Walks through what a shard of this worker was given of a slot, or through all of it if it is the shard's own by now.
+  private mutating func walkGiven(_ walk: inout Walk, _ call: Call, _ target: ShardID) {
+    if let shard = importer(target, of: walk.slot) {
+      let open = openSlots.first { $0.slot == walk.slot && $0.shard == shard && $0.isImporting }
+      if !walkTable(&walk, call, open?.table ?? walk.slot) { return }
+    }
+    walk.pass()
+  }
+
+  /// To whom a shard of this worker gives a slot away key by key, as it is told from outside.
+  func targetByPresence(of slot: Int) -> ShardID? {
+    if openSlotBits == 0 { return nil }
+    for open in openSlots where open.slot == slot && open.cursor == nil {
+      if case .migrating(let target) = open.state { return target }
+    }
+    return nil
+  }
+
+  /// The table of this worker that has a slot's keys from a prefix on, for the router, and up to where; nil if no shard here has them.
+  private func shownPart(of slot: Int, from prefix: UInt64) -> (table: Int, end: UInt64)? {
+    for open in openSlots where open.slot == slot && open.isImporting {
+      if let cursor = open.cursor, prefix < cursor { return (open.table, cursor) }
     }
     if keyspace.owner(of: slot) >= 0 {
-      if isSecondLook, isLeavingByPresence(slot) { return nil }
       let isBelow = openSlots.contains { open in
         guard open.slot == slot, open.table == slot, let cursor = open.cursor else { return false }
         return prefix < cursor
@@ -119,31 +191,9 @@ extension Engine {
     return map.owner(of: HashSlot(UInt16(slot))) == nil ? (slot, .max) : nil
   }
 
-  /// Whether a shard of this worker gives a slot away key by key, as it is told from outside.
-  private func isLeavingByPresence(_ slot: Int) -> Bool {
-    if openSlotBits == 0 { return false }
-    return openSlots.contains { open in
-      guard open.slot == slot, open.cursor == nil, case .migrating = open.state else {
-        return false
-      }
-      return true
-    }
-  }
-
-  /// Whether nobody has anything for a second look at a slot that this worker has not: it has been sent here, or would be.
-  private func isNowhereElse(_ slot: Int) -> Bool {
-    if router.scansAsked { return true }
-    return openSlots.contains { open in
-      guard open.slot == slot, open.cursor == nil, case .migrating(let target) = open.state else {
-        return false
-      }
-      return worker(of: target) == worker
-    }
-  }
-
   /// A cursor as a client sends it: a number as C's `strtoul` reads it, so a sign is taken, and nothing at all is 0. One that no call
   /// has given is taken modulo what cursors can be.
-  static func cursor(_ text: RawSpan) -> ScanCursor? {
+  static func cursor(_ text: RawSpan) -> UInt64? {
     let bytes = shown(text)
     let isNegative = bytes.first == 45
     let digits = bytes.dropFirst(isNegative || bytes.first == 43 ? 1 : 0)
@@ -157,34 +207,34 @@ extension Engine {
       value = sum
     }
     if isNegative { value = 0 &- value }
-    return ScanCursor(value)
+    return value & (1 << 53 - 1)
   }
 }
 
-/// Where a SCAN goes on: see the top of this file.
-struct ScanCursor {
-  var slot: Int
-  /// In hash order, of 64 bits.
-  var prefix: UInt64
-  var isSecondLook = false
+/// The reply of a SCAN, as far as two of them can be made one.
+struct ScanReply {
+  private let cursor: UInt64
+  private let keyCount: Int
+  private let keys: ArraySlice<UInt8>
 
-  private static let secondLook: UInt64 = 1 << 53
-
-  init(slot: Int, prefix: UInt64, isSecondLook: Bool) {
-    (self.slot, self.prefix, self.isSecondLook) = (slot, prefix, isSecondLook)
+  /// `*2 $n cursor *n keys…`; nil for anything else.
+  init?(_ bytes: [UInt8]) {
+    let lines = bytes.split(separator: 10, maxSplits: 4, omittingEmptySubsequences: false)
+    guard lines.count == 5, let cursor = Self.number(lines[2]),
+      let count = Self.number(lines[3].dropFirst()), lines[0].first == 42
+    else { return nil }
+    (self.cursor, keyCount, keys) = (cursor, Int(count), lines[4])
   }
 
-  /// A number that a call has given. Any other is taken modulo what these can be.
-  init(_ value: UInt64) {
-    slot = Int(value >> 39) & (HashSlot.count - 1)
-    prefix = value << 25
-    isSecondLook = value & Self.secondLook != 0
+  private static func number(_ line: ArraySlice<UInt8>) -> UInt64? {
+    UInt64(String(decoding: line.dropLast(), as: UTF8.self))
   }
 
-  /// What a client is told; 0 behind the last slot.
-  var number: UInt64 {
-    if slot >= HashSlot.count { return 0 }
-    let place = UInt64(slot) << 39 | prefix >> 25
-    return isSecondLook ? Self.secondLook | place & ~1 : place
+  /// All keys of both, and the cursor that is less far on; 0 is the end.
+  static func bytes(of a: Self, _ b: Self) -> [UInt8] {
+    let cursor = a.cursor &- 1 < b.cursor &- 1 ? a.cursor : b.cursor
+    let text = String(cursor)
+    let head = "*2\r\n$\(text.utf8.count)\r\n\(text)\r\n*\(a.keyCount + b.keyCount)\r\n"
+    return Array(head.utf8) + a.keys + b.keys
   }
 }

@@ -64,7 +64,26 @@ extension Engine {
     } else {
       beginGroup(at: first, isAwaited: isAwaited, to: worker, for: index)
     }
-    if first &+ 1 >= HopLoad.hopLimit || router.lanes[worker].isFull { post(worker) }
+    if first &+ 1 >= HopLoad.hopLimit || router.lanes[worker].isFull { endBatch(of: index) }
+  }
+
+  /// A batch is full. What follows of a client must not be run where something before it, in another batch, comes back unrun: it waits.
+  @inline(never)
+  private mutating func endBatch(of index: Int32) {
+    router.hasFullLane = true
+    if index == current { sessions[index].mode.insert(.routing) }
+  }
+
+  /// Sends what is full, between two clients.
+  @inline(__always)
+  mutating func postFullLanes() {
+    if router.hasFullLane { postFull() }
+  }
+
+  @inline(never)
+  private mutating func postFull() {
+    router.hasFullLane = false
+    for worker in router.lanes.indices where router.lanes[worker].isFull { post(worker) }
   }
 
   @inline(never)
@@ -267,15 +286,18 @@ extension Engine {
     case .keyed:
       let call = Call(
         queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash)
+      if let half = hop.half {
+        look()
+        return half.epoch == map.epoch ? runScan(queue, i, hop) : .elsewhere
+      }
       let way = route(call, hot[Int(request.id.rawValue)], asked: hop.asked)
       guard case .here(let shard, let table) = way else { return outcome(of: way) }
-      act(as: request.id == .scan ? Session.endpoint : shard)
+      if request.id == .scan { return runScan(queue, i, hop) }
+      act(as: shard)
       if request.bulkCount > 0 { large = queue.large(of: i) }
-      router.scansAsked = hop.asked != nil
       runRouted(
         Call(queue.arguments(of: i), id: request.id, slot: table, hash: request.hash),
         byteCount: Int(request.byteCount))
-      router.scansAsked = false
       if request.bulkCount > 0 { large = [] }
       return .done
     case .worker:
@@ -302,6 +324,21 @@ extension Engine {
     }
   }
 
+  /// Runs a SCAN, or one half of it.
+  private mutating func runScan(
+    _ queue: borrowing CommandQueue, _ i: Int, _ hop: Hop
+  ) -> HopOutcome {
+    let request = queue.requests[i]
+    act(as: Session.endpoint)
+    router.scanHalf = hop.half
+    runRouted(
+      Call(queue.arguments(of: i), id: .scan, slot: Int(request.slot), hash: .none),
+      byteCount: Int(request.byteCount))
+    defer { router.scanHalf = nil }
+    if hop.half == nil, let half = router.scanHalf { return .half(half) }
+    return .done
+  }
+
   /// What is told to the router of a command that does not run here. One whose slot nobody has is answered.
   func outcome(of way: Route) -> HopOutcome {
     switch way {
@@ -321,6 +358,11 @@ extension Engine {
     defer { current = agent }
     if let watcher = router.watchers[group.clientNumber] {
       current = watcher
+      if sessions[watcher].transaction?.isConflicted == true {
+        // What it watches may have moved. EXEC will do nothing.
+        reply.ok()
+        return .done
+      }
       if sessions[watcher].shard != shard, sessions[watcher].transaction?.watched.isEmpty == false {
         fail(text: Self.crossSlot)
         return .done
@@ -408,7 +450,7 @@ extension Engine {
 
   private mutating func routeOnce(_ queue: borrowing CommandQueue, asked: ShardID?) -> Route {
     if openSlotBits != 0, !queue.isCrossSlot {
-      let askedHere = asked.flatMap { localIndex(of: $0) }
+      let askedHere = asked.flatMap { importer($0, of: queue.slot) }
       let shard = askedHere ?? keyspace.owner(of: queue.slot)
       if shard < 0 { return routeByMap(queue.slot) }
       sessions[current].shard = shard
@@ -472,9 +514,18 @@ extension Engine {
       return false
     }
     if round.watchWorker >= 0, round.watchWorker != target || round.watchShard != shard {
-      fail(text: Self.crossSlot)
+      refreshMap()
+      if map.owner(of: HashSlot(UInt16(round.watchSlot)))
+        == map.owner(of: HashSlot(UInt16(call.slot)))
+      {
+        // What is watched has moved, so EXEC will do nothing.
+        reply.ok()
+      } else {
+        fail(text: Self.crossSlot)
+      }
       return false
     }
+    if round.watchWorker < 0 { round.watchSlot = call.slot }
     round.watchWorker = target
     round.watchShard = shard
     if target == worker {
@@ -546,7 +597,7 @@ extension Engine {
     openRound()
     router.round.endInline(at: reply.queue.byteCount)
     let place = router.round.addPlace()
-    note(target: worker, call.id)
+    note(target: worker, call.id, asked)
     sessions[current].transaction = nil
     sessions[current].mode.remove([.multi, .asking])
     ownRound(of: current).watchWorker = -1

@@ -88,12 +88,18 @@ extension Engine {
     for i in group.first..<group.first + group.count {
       let answer = answers[i]
       switch answer.outcome {
+      case .done where hops[i].half != nil:
+        if !join(Int(hops[i].place), offset, answer.byteCount) { return false }
       case .done:
         router.round.places[Int(hops[i].place)] = RoundState.Place(
           offset: offset, byteCount: answer.byteCount, revision: group.revision,
           keyCount: group.keyCount)
       case .lost: return false
-      case .elsewhere, .ask, .later, .again:
+      case .elsewhere, .ask, .half, .later, .again:
+        if case .half = answer.outcome {
+          router.round.places[Int(hops[i].place)] = RoundState.Place(
+            offset: offset, halfByteCount: answer.byteCount)
+        }
         if case .later = answer.outcome { router.round.notBefore = now + 1 }
         router.round.bounced.append(
           RoundState.Bounced(batch: batch, index: i, outcome: answer.outcome))
@@ -101,6 +107,32 @@ extension Engine {
       offset += answer.byteCount
     }
     return true
+  }
+
+  /// Makes one reply of the two halves of a SCAN: all keys, and the cursor that is less far on, for to there both have been. False if there is
+  /// no memory for it.
+  private mutating func join(_ place: Int, _ offset: Int, _ byteCount: Int) -> Bool {
+    let first = router.round.places[place]
+    let halves = [
+      storedBytes(first.offset..<first.offset + first.halfByteCount),
+      storedBytes(offset..<offset + byteCount),
+    ]
+    router.round.places[place].halfByteCount = 0
+    router.round.places[place].offset = offset
+    router.round.places[place].byteCount = byteCount
+    // What is no array is an error.
+    guard let a = ScanReply(halves[0]), let b = ScanReply(halves[1]) else { return true }
+    let joined = ScanReply.bytes(of: a, b)
+    router.round.places[place].offset = router.round.store.byteCount
+    router.round.places[place].byteCount = joined.count
+    do throws(OutOfMemory) { try router.round.store.append(joined.rawBytes) } catch {
+      return false
+    }
+    return true
+  }
+
+  private func storedBytes(_ range: Range<Int>) -> [UInt8] {
+    Self.bytes(of: router.round.store.bytes.extracting(range))
   }
 
   /// Moves replies into the store of the round at hand. False if there is no memory for them.
@@ -283,6 +315,7 @@ extension Engine {
     swap(&router.round, &round.state)
     let isOver = work(index, round)
     swap(&router.round, &round.state)
+    postFullLanes()
     if isOver { end(round, of: index) }
   }
 
@@ -382,6 +415,8 @@ extension Engine {
   private mutating func retry(_ index: Int32) {
     var bounced: [RoundState.Bounced] = []
     swap(&bounced, &router.round.bounced)
+    // What has come back twice stands behind what has come back once.
+    if bounced.count > 1 { bounced.sort { $0.place < $1.place } }
     router.round.notBefore = 0
     router.round.target = RoundState.noWorker
     look()
@@ -412,7 +447,14 @@ extension Engine {
       hash: request.hash)
     hop.asked = nil
     if case .ask(let target) = bounced.outcome { hop.asked = target }
-    if bounced.outcome != .again { hop.tries &+= 1 }
+    // If the second half of a SCAN did not run there, all of it begins again.
+    hop.half = nil
+    if case .half(var half) = bounced.outcome {
+      half.isSecond = true
+      hop.half = half
+    } else if bounced.outcome != .again {
+      hop.tries &+= 1
+    }
     bounced.batch.load.hops[bounced.index] = hop
     if hop.tries & 3 == 3 {
       // From one to the other and back: they will agree.
@@ -420,8 +462,10 @@ extension Engine {
       router.round.notBefore = now + 1
       return false
     }
-    let way: Route
+    var way: Route
     switch hop.kind {
+    case .keyed where hop.half != nil:
+      way = .there(worker: hop.half.map { self.worker(of: $0.target) } ?? worker, asked: nil)
     case .worker: way = .there(worker: bounced.batch.worker, asked: nil)
     case .exec where hop.isWatching: way = .there(worker: bounced.batch.worker, asked: nil)
     case .exec:
@@ -434,9 +478,17 @@ extension Engine {
         way = route(call, hot[Int(request.id.rawValue)], asked: hop.asked)
       }
     }
+    if request.id == .scan, case .here = way, let target = targetByPresence(of: call.slot),
+      self.worker(of: target) != worker
+    {
+      // Both halves of it are run as if they came from another worker.
+      way = .there(worker: worker, asked: nil)
+    }
     var target = worker
     if case .there(let other, _) = way { target = other }
-    let readsOnly = hot[Int(request.id.rawValue)].attention.contains(.readsOnly)
+    var isAsked = false
+    if case .there(_, .some) = way { isAsked = true }
+    let readsOnly = !isAsked && hot[Int(request.id.rawValue)].attention.contains(.readsOnly)
     if hop.kind != .worker, !router.round.mayRun(on: target, readsOnly: readsOnly) {
       // Its turn comes when those before it have been run.
       if bounced.outcome != .again { bounced.batch.load.hops[bounced.index].tries &-= 1 }
@@ -447,7 +499,7 @@ extension Engine {
       router.round.notBefore = now + 1
       return false
     case .there(let worker, let asked):
-      note(target: worker, request.id)
+      note(target: worker, request.id, asked)
       hop.asked = asked
       let transaction = hop.transaction
       if transaction >= 0 {

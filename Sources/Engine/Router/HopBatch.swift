@@ -41,6 +41,8 @@ struct Hop {
   var transaction: Int32 = -1
   /// The shard that another one has pointed to (`ASK`).
   var asked: ShardID? = nil
+  /// It is the second half of a SCAN; the reply to the first is at its place.
+  var half: ScanHalf? = nil
 }
 
 /// What has become of a hop.
@@ -51,6 +53,8 @@ enum HopOutcome: Equatable {
   case elsewhere
   /// Its slot is being given away, and the key may be at this shard by now.
   case ask(ShardID)
+  /// It is a SCAN of which the first half was run.
+  case half(ScanHalf)
   /// It cannot be run at this moment: keys on both sides of a migration or under way, clients paused.
   case later
   /// Not looked at, because one before it of the same client was not run, or because of the length of the replies.

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
 // What a router client has under way: the requests of one run of its bytes that need others, and the replies between them.
@@ -21,6 +22,8 @@ struct RoundState: ~Copyable {
     var offset = Self.inline
     /// −1: it is not there yet.
     var byteCount = -1
+    /// So much of the first half of a SCAN is there; the second is awaited.
+    var halfByteCount = 0
     var revision: UInt64 = 0
     var keyCount = 0
 
@@ -51,6 +54,9 @@ struct RoundState: ~Copyable {
     let batch: HopBatch
     let index: Int
     let outcome: HopOutcome
+
+    /// The place of its reply, which says how it stands to others.
+    var place: Int32 { batch.load.hops[index].place }
   }
 
   var pieces = Pile<Piece>()
@@ -158,7 +164,8 @@ struct RoundState: ~Copyable {
 
   /// Whether its replies are those of one group of hops, with nothing else to be waited for.
   func consists(of group: HopGroup) -> Bool {
-    outstanding == 1 && placeCount == group.count && places.isEmpty && written == 0
+    outstanding == 1 && placeCount == group.count && group.count > 0 && places.isEmpty
+      && written == 0
       && putOff == nil && bounced.isEmpty && whole.requests.isEmpty
   }
 
@@ -185,9 +192,18 @@ final class Round {
   var state = RoundState()
   /// It stands in the list of those that wait for time to pass.
   var isListed = false
-  /// The worker that watches keys for the client, and of which shard they are; −1 = none.
+  /// The worker that watches keys for the client, of which shard they are, and the slot of the first; −1 = none.
   var watchWorker = -1
   var watchShard: Int32 = -1
+  var watchSlot = -1
+}
+
+/// A SCAN in a slot that is moved key by key from outside: the source has been walked, or has to be, and then the target.
+struct ScanHalf: Equatable {
+  let target: ShardID
+  /// The map's, when the source was walked.
+  let epoch: ConfigEpoch
+  var isSecond = false
 }
 
 /// Where one key of a command over many goes.
@@ -203,6 +219,8 @@ struct RouterState: ~Copyable {
   var peers: [Mailbox] = []
   /// What is gathered for each worker; empty before the first hop.
   var lanes = Pile<HopLoad>()
+  /// One of them is to be sent as soon as its last client has done.
+  var hasFullLane = false
   /// Batches that wait to be filled again.
   var free: [HopBatch] = []
   /// What has come and waits to be run, or taken: never while a command runs.
@@ -237,8 +255,8 @@ struct RouterState: ~Copyable {
   /// What this worker has stopped for.
   var stoppedFor: HopBatch?
   var isStoppedItself = false
-  /// A SCAN that is run has come here as the shard that is given keys of its slot.
-  var scansAsked = false
+  /// What the SCAN that is run is the second half of, or what is its second half.
+  var scanHalf: ScanHalf?
   /// What is run has been admitted as a whole.
   var runsJointly = false
   /// Some client has more to run as soon as what goes to other workers now is answered.
