@@ -20,6 +20,10 @@ extension Simulation {
       }
       release(
         tables, flip, map, isPushed: isPushed, isPublished: isPublished, worker: index)
+    case .routing(let client, let isBehindLook):
+      route(client, isBehindLook: isBehindLook, worker: index)
+    case .serving(let batch, let isBehindLook):
+      serve(batch, isBehindLook: isBehindLook, worker: index)
     case .none:
       switch numbers.below(8) {
       case 0 where !workers[index].mail.isEmpty: look(worker: index)
@@ -29,6 +33,7 @@ extension Simulation {
         }
         let order = workers[index].orders.remove(at: first)
         obey(order.order, ticket: order.ticket, worker: index)
+      case 3...5 where beginRouterWork(worker: index): break
       default: takeCommand(worker: index)
       }
     }
@@ -217,6 +222,7 @@ extension Simulation {
       }
       shards[target].stays[slot].table = table
       shards[target].stays[slot].incoming = nil
+      arrivals[slot] += 1
       if incoming != nil { lastOpen[slot] = now }
       if table.values[SimulatedKey.counter] > 0 { hit(.counterMoved) }
       if table.values[SimulatedKey.deleted] == 0,
@@ -227,6 +233,7 @@ extension Simulation {
     }
     hit(.handOver)
     if tables.count > 1 { hit(.batchOfSlots) }
+    workers[worker(of: target)].view += 1
     trace("\(flip.number) adopted")
     tellAdopted(flip, worker: worker(of: target))
   }
