@@ -74,6 +74,7 @@ struct RouterClient {
   /// How many commands it has sent.
   var sentCount = 0
   var walk: Walk?
+  var asleepUntil = 0
 
   // Its worker.
 
@@ -112,8 +113,8 @@ struct RouterClient {
   var isAtRest: Bool { pending.isEmpty && requests.isEmpty && walk == nil }
 
   /// Whether a command that runs at or goes to `worker` may do so while others are in flight (I5).
-  func mayGo(_ command: SimulatedCommand, to worker: Int) -> Bool {
-    boundFor.isEmpty || boundFor == [worker] || (!hasWrites && command.isRead)
+  func mayGo(isRead: Bool, to worker: Int) -> Bool {
+    boundFor.isEmpty || boundFor == [worker] || (!hasWrites && isRead)
   }
 }
 

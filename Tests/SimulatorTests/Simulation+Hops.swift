@@ -113,7 +113,13 @@ extension Simulation {
     guard !isHealing, routerClients[client].pending.count < 8 else { return }
     let last = routerClients[client].requests.last?.due ?? now
     let due = due(after: last)
-    for _ in 0..<(1 + numbers.below(6)) { send(drawCommand(), routerClient: client, due: due) }
+    // Some pipelines only read.
+    let onlyReads = numbers.chance(400)
+    for _ in 0..<(1 + numbers.below(6)) {
+      var command = drawCommand()
+      while onlyReads, !command.isRead { command = drawCommand() }
+      send(command, routerClient: client, due: due)
+    }
   }
 
   /// Sends a command to the router's port.

@@ -12,6 +12,9 @@
 // keep their order, too. Else it waits until all has come back. A batch that is full ends the round,
 // for a second one to the same worker would be run even if something in the first was not.
 //
+// A hop with ASKING counts as a write: when it is sent again the ASK may be an old one, and reads of
+// the key that go by what is known now would overtake it.
+//
 // Hops that were not run come back, and all behind them of the client; nothing new is begun before they
 // are run. So clients never see MOVED, ASK and TRYAGAIN.
 import Sharding
@@ -99,8 +102,11 @@ extension Simulation {
   func wayHere(_ command: SimulatedCommand, asked: Int?, worker index: Int) -> SimulatedRoute? {
     if case .scan(let cursor) = command { return wayOfScan(cursor, asked: asked, worker: index) }
     let slot = command.slot
-    let askedHere = asked.flatMap {
-      worker(of: $0) == index && shards[$0].id != nil ? $0 : nil
+    // An ASK may be old: the slot is open no more, and somebody else's.
+    let askedHere = asked.flatMap { shard in
+      worker(of: shard) == index
+        && (shards[shard].stays[slot].incoming != nil || mutation == .oldAskNamesShard)
+        ? shard : nil
     }
     guard let shard = askedHere ?? owner(of: slot, worker: index) else { return nil }
     switch decide(command.keys, at: shard, isAsking: askedHere != nil) {
@@ -112,6 +118,7 @@ extension Simulation {
       if askedHere != nil { return .later }
       let target = Int(id.number) - 1
       if worker(of: target) != index { return .there(worker: worker(of: target), asked: target) }
+      if shards[target].stays[slot].incoming == nil { return .later }
       return wayHere(command, asked: target, worker: index) ?? .later
     case .tryAgain: return .later
     }
@@ -154,7 +161,7 @@ extension Simulation {
       hit(.putOffByView)
       return false
     }
-    if !routerClients[client].mayGo(hop.command, to: bound), mutation != .parallelWrites {
+    if !routerClients[client].mayGo(isRead: isFree(hop, way), to: bound), mutation != .parallelWrites {
       hit(.putOffBehindOthers)
       return false
     }
@@ -180,10 +187,20 @@ extension Simulation {
         Int($0.number) - 1
       }
       if routerClients[client].isRetrying, asked == nil { hit(.retriedByMap) }
+      if hop.tries > 1 { hit(.bouncedAgain) }
       routerClients[client].lanes[worker, default: []].append(hop)
       routerClients[client].boundFor.insert(worker)
-      if !hop.command.isRead { routerClients[client].hasWrites = true }
+      if !isFree(hop, way) { routerClients[client].hasWrites = true }
     }
+    return true
+  }
+
+  /// Whether a command may go to one worker while others are at work: it reads, and goes by what is
+  /// known now. By an ASK that came back it may go where the key is no more, and another read of the
+  /// key to where it is.
+  private func isFree(_ hop: Hop, _ way: SimulatedRoute) -> Bool {
+    guard hop.command.isRead else { return false }
+    if case .there(_, .some) = way, mutation != .askedHopAmongReads { return false }
     return true
   }
 
@@ -255,7 +272,9 @@ extension Simulation {
     if routerClients[client].outstanding == 0 {
       routerClients[client].boundFor = []
       routerClients[client].hasWrites = false
-      routerClients[client].bounced.sort { $0.number < $1.number }
+      if mutation != .bouncedAgainGoesLast {
+        routerClients[client].bounced.sort { $0.number < $1.number }
+      }
       if mutation == .bouncedResentOutOfOrder { routerClients[client].bounced.reverse() }
     }
     flush(client)

@@ -95,7 +95,13 @@ extension Simulation {
 
   /// Begins a walk, or goes on with it.
   mutating func stepWalker(_ client: Int) {
-    guard routerClients[client].pending.isEmpty else { return }
+    guard routerClients[client].pending.isEmpty, routerClients[client].asleepUntil <= now else {
+      return
+    }
+    if !isHealing, numbers.chance(100) {
+      routerClients[client].asleepUntil = now + numbers.below(300)
+      return
+    }
     if routerClients[client].walk == nil {
       guard !isHealing else { return }
       routerClients[client].walk = Walk(

@@ -187,6 +187,15 @@ struct Simulation {
     options.walkerCount = numbers.below(2)
     options.batchLimit = 2 + numbers.below(6)
     switch seed % 4 {
+    case 0:
+      // Slots have gone on by the time that the router hears where they went.
+      options.hasHandOvers = true
+      options.hasCursorMoves = true
+      options.busySlotCount = 2
+      options.shardCount = 4
+      options.workerCount = 2
+      options.sleepiness = 12
+      options.routerClientCount = 3
     case 1:
       // One slot to and fro along cursors, with little memory.
       options.hasCursorMoves = true
@@ -204,6 +213,12 @@ struct Simulation {
       options.hasCursorMoves = false
       options.clientSleepiness = 8
       options.drainTime = 60
+      options.routerClientCount = min(options.routerClientCount, 1)
+    case 3:
+      // Slots are moved by hand, and walked through meanwhile.
+      options.hasPresenceMoves = true
+      options.busySlotCount = 1 + options.busySlotCount / 2
+      options.walkerCount = 2
     default: break
     }
     self.options = options

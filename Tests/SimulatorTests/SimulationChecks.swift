@@ -71,7 +71,7 @@ enum Probe: Int, CaseIterable, Hashable, Sendable {
   /// A hop found its slot gone, or was sent back for another reason; others behind it came back.
   case hopElsewhere, hopAsk, hopLater, cameBackBehind, gaveBackRest
   /// It was sent again by a newer map, or with ASKING; or a look found what it needed.
-  case retriedByMap, askedHop, lookFoundForHop
+  case retriedByMap, bouncedAgain, askedHop, lookFoundForHop
   case walked, scannedOpenSlot, secondLook
   /// The slot has got another owner within a first or a second look.
   case firstLookBeginsAgain, secondLookGoesOn
@@ -139,10 +139,16 @@ enum SimulationMutation: String, CaseIterable, Hashable, Sendable {
   case parallelWrites
   /// What came back unrun is sent again in another order.
   case bouncedResentOutOfOrder
+  /// What comes back unrun for a second time goes behind what has waited to be sent again.
+  case bouncedAgainGoesLast
   /// New requests go before what came back unrun.
   case requestsOvertakeBounced
   /// A second batch to a worker follows a full one that is in flight.
   case secondBatchOverlaps
+  /// A hop with ASKING goes to one worker while reads go to others.
+  case askedHopAmongReads
+  /// The router tries a shard that an old ASK named for ever.
+  case oldAskNamesShard
   /// The router passes on what a shard would have said.
   case routerTellsMoved
   /// A hop is run by the shard that it was sent to, whether it has the slot or not.
