@@ -94,6 +94,8 @@ struct RouterClient {
   /// What came back unrun, in the order of the requests; it is sent again before anything else.
   var bounced: [Hop] = []
   var isRetrying = false
+  /// How often in a row the next command could not be run, though its slot was not open.
+  var idleTries = 0
   /// Nothing is tried before.
   var notBefore = 0
 

@@ -145,6 +145,11 @@ extension Simulation {
     case .later:
       hit(.routedLater)
       routerClients[client].notBefore = now + 1 + numbers.below(5)
+      let isOpen = shards.contains { $0.stays[hop.command.slot].isOpen }
+      routerClients[client].idleTries = isOpen ? 0 : routerClients[client].idleTries + 1
+      if routerClients[client].idleTries > 40 {
+        fail(.liveness, "\(hop.command) is put off for ever, though its slot is not open")
+      }
       return false
     case .down:
       takeOn(hop)
@@ -206,6 +211,7 @@ extension Simulation {
 
   /// It waits no more.
   private mutating func takeOn(_ hop: Hop) {
+    routerClients[hop.client].idleTries = 0
     if routerClients[hop.client].isRetrying {
       routerClients[hop.client].bounced.removeFirst()
     } else {
@@ -239,6 +245,7 @@ extension Simulation {
       $0.origin == batch.origin && $0.isAnswered == batch.isAnswered
     }
     batch.due = due(after: last?.due ?? now)
+    if numbers.chance(options.hopSlowness) { batch.due += 20 + numbers.below(options.longDelay) }
     workers[index].hops.append(batch)
   }
 

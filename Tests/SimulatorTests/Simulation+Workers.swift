@@ -14,7 +14,7 @@ extension Simulation {
       refuse(connection, by: map, hasLooked: hasLooked, worker: index)
     case .releasing(let tables, let flip, let map, let isPushed, let isPublished):
       // A thread may lose its processor anywhere, and here it matters.
-      if options.sleepiness > 0, isPushed, numbers.chance(60) {
+      if options.sleepiness > 0, isPushed || isPublished, numbers.chance(60) {
         workers[index].asleepUntil = now + numbers.below(400)
         return
       }

@@ -58,9 +58,13 @@ struct SimulationOptions {
   var scarcity = 120
   /// The longest delay, in steps.
   var longDelay = 200
+  /// In how many of 1000 cases the operator calls a move off that has just begun.
+  var callOffs = 150
   /// Clients of the router's port, and those of them that walk by SCAN and do nothing else.
   var routerClientCount = 1
   var walkerCount = 0
+  /// In how many of 1000 cases a batch of hops takes longer still.
+  var hopSlowness = 10
   /// The most hops in a batch.
   var batchLimit = 4
 }
@@ -196,6 +200,8 @@ struct Simulation {
       options.workerCount = 2
       options.sleepiness = 12
       options.routerClientCount = 3
+      options.transactorCount = 3
+      options.hopSlowness = 150
     case 1:
       // One slot to and fro along cursors, with little memory.
       options.hasCursorMoves = true
@@ -219,6 +225,9 @@ struct Simulation {
       options.hasPresenceMoves = true
       options.busySlotCount = 1 + options.busySlotCount / 2
       options.walkerCount = 2
+      options.routerClientCount = 2
+      options.hopSlowness = 150
+      options.callOffs = 350
     default: break
     }
     self.options = options
