@@ -8,9 +8,12 @@ extension Simulation {
     if isBehindLook { look(worker: index) }
     var batch = batch
     guard let outcome = outcome(of: batch, isBehindLook: isBehindLook, worker: index) else {
-      return workers[index].activity = .serving(batch, isBehindLook: true)
+      workers[index].activity = .serving(batch, isBehindLook: true)
+      return
     }
-    trace("worker \(index): \(batch.hops[batch.next].number) of router client \(batch.client): \(outcome)")
+    trace(
+      "worker \(index): \(batch.hops[batch.next].number) of router client \(batch.client): \(outcome)"
+    )
     batch.hops[batch.next].outcome = outcome
     batch.next += 1
     if case .done = outcome {} else { batch.isBroken = true }
@@ -40,7 +43,7 @@ extension Simulation {
     }
     var way = wayHere(hop.command, asked: hop.asked, worker: index)
     if way == nil {
-      if mutation == .hopRunsWhereItIs, let expected = hop.expected {
+      if mutation == .hopServedByOldOwner, let expected = hop.expected {
         return .done(run(hop, at: expected, isAsking: false))
       }
       if !isBehindLook {

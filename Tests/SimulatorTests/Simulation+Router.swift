@@ -61,7 +61,8 @@ extension Simulation {
       return endRun(of: client)
     }
     guard let way = way(of: hop, isBehindLook: isBehindLook, worker: index) else {
-      return workers[index].activity = .routing(client: client, isBehindLook: true)
+      workers[index].activity = .routing(client: client, isBehindLook: true)
+      return
     }
     if carry(hop, way, worker: index) {
       workers[index].activity = .routing(client: client, isBehindLook: false)
@@ -166,7 +167,9 @@ extension Simulation {
       hit(.putOffByView)
       return false
     }
-    if !routerClients[client].mayGo(isRead: isFree(hop, way), to: bound), mutation != .parallelWrites {
+    if !routerClients[client].mayGo(isRead: isFree(hop, way), to: bound),
+      mutation != .parallelWrites
+    {
       hit(.putOffBehindOthers)
       return false
     }

@@ -48,7 +48,7 @@ extension Simulation {
       return isHere ? .here(shard: asked, isAsking: true) : .later
     }
     guard let owner = owner(of: cursor.slot, worker: index) else {
-      return mutation == .scanGoesNowhere && asked == nil && !shards.isEmpty
+      return mutation == .scanGoesToOldOwner && asked == nil && !shards.isEmpty
         ? shards.indices.first { worker(of: $0) == index && shards[$0].id != nil }
           .map { .here(shard: $0, isAsking: false) } : nil
     }

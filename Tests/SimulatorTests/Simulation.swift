@@ -58,6 +58,8 @@ struct SimulationOptions {
   var scarcity = 120
   /// The longest delay, in steps.
   var longDelay = 200
+  /// In how many of 1000 steps of the control plane somebody asks it for a job.
+  var eagerness = 120
   /// In how many of 1000 cases the operator calls a move off that has just begun.
   var callOffs = 150
   /// Clients of the router's port, and those of them that walk by SCAN and do nothing else.
@@ -195,7 +197,8 @@ struct Simulation {
       // Slots have gone on by the time that the router hears where they went.
       options.hasHandOvers = true
       options.hasCursorMoves = true
-      options.busySlotCount = 2
+      options.busySlotCount = 1
+      options.eagerness = 300
       options.shardCount = 4
       options.workerCount = 2
       options.sleepiness = 12

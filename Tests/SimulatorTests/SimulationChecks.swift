@@ -152,7 +152,7 @@ enum SimulationMutation: String, CaseIterable, Hashable, Sendable {
   /// The router passes on what a shard would have said.
   case routerTellsMoved
   /// A hop is run by the shard that it was sent to, whether it has the slot or not.
-  case hopRunsWhereItIs
+  case hopServedByOldOwner
   /// A hop with ASKING is run without a verdict.
   case askedHopNotDecided
   /// A walk leaves a slot that is open by presence without a look at its target.
@@ -160,5 +160,5 @@ enum SimulationMutation: String, CaseIterable, Hashable, Sendable {
   /// A walk's cursor does not say which stay of an open slot it speaks of.
   case scanForgetsStay
   /// A walk goes on where its hop has come to, whoever has the slot.
-  case scanGoesNowhere
+  case scanGoesToOldOwner
 }
