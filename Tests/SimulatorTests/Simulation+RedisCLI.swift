@@ -209,6 +209,11 @@ extension Simulation {
         isExcused[slot * SimulatedKey.count + rank] = true
       }
     }
+    // So is what an operator who has died since has sent there.
+    for rank in 0..<SimulatedKey.count where shards[shard].stays[slot].isInFlight[rank] {
+      hit(.presenceHole)
+      isExcused[slot * SimulatedKey.count + rank] = true
+    }
     shards[shard].stays[slot].outgoing = nil
     shards[shard].stays[slot].incoming = nil
     reply(.ok, ticket: ticket)

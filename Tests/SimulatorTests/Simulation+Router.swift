@@ -146,7 +146,10 @@ extension Simulation {
     case .later:
       hit(.routedLater)
       routerClients[client].notBefore = now + 1 + numbers.below(5)
-      let isOpen = shards.contains { $0.stays[hop.command.slot].isOpen }
+      let isOpen = shards.contains {
+        let stay = $0.stays[hop.command.slot]
+        return stay.isOpen || stay.isInFlight.contains(true)
+      }
       routerClients[client].idleTries = isOpen ? 0 : routerClients[client].idleTries + 1
       if routerClients[client].idleTries > 40 {
         fail(.liveness, "\(hop.command) is put off for ever, though its slot is not open")
