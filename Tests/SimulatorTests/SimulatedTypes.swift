@@ -117,6 +117,8 @@ enum SimulatedCommand {
   case restore(SimulatedKey, Int, replaces: Bool)
   /// `CLUSTER SLOTS`.
   case topology
+  /// Through the router alone.
+  case scan(ScanCursor)
 
   /// The keys that decide who serves it.
   var keys: [SimulatedKey] {
@@ -125,7 +127,7 @@ enum SimulatedCommand {
       .restore(let key, _, _):
       [key]
     case .getTwo(let first, let second), .setTwo(let first, _, let second, _): [first, second]
-    case .unwatch, .multi, .exec, .topology: []
+    case .unwatch, .multi, .exec, .topology, .scan: []
     }
   }
 }
@@ -143,6 +145,8 @@ enum SimulatedReply {
   case tryAgain
   case clusterDown
   case topology(ClusterMap)
+  /// The keys, and where to go on; nil at the end.
+  case scanned([SimulatedKey], ScanCursor?)
   /// Nobody listens at this port any more.
   case closed
 }

@@ -117,6 +117,9 @@ extension Simulation {
       clients.allSatisfy({ $0.outstanding.isEmpty && $0.transaction == nil })
     else { return false }
     if case .idle = redisCLI.stage {} else { return false }
+    guard routerClients.allSatisfy({ $0.isAtRest }), workers.allSatisfy({ $0.hops.isEmpty }) else {
+      return false
+    }
     for worker in workers {
       guard worker.mail.isEmpty, worker.orders.isEmpty, case .none = worker.activity else {
         return false
@@ -135,7 +138,9 @@ extension Simulation {
           "\(shard + 1): \(shards[shard].stays[$0])"
         }
       }
-      let waiting = clients.flatMap { $0.outstanding.map { operations[$0].command } }
+      let waiting = (clients.flatMap(\.outstanding) + routerClients.flatMap(\.pending)).map {
+        operations[$0].command
+      }
       return fail(
         .liveness,
         "no rest: \(rebalancer.jobs.filter { !$0.state.isEnded }), open \(open), \(waiting), \(redisCLI.stage), \(clients.map { $0.transaction as Any }), \(String(describing: rebalancer.nextDeadline)) \(now)"

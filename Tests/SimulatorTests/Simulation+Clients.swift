@@ -107,11 +107,13 @@ extension Simulation {
     send(operation, client * Simulation.portCount + shard, isAsking: isAsking)
   }
 
-  private mutating func drawSlot() -> Int {
+  /// A slot to do something with, most likely a busy one.
+  mutating func drawSlot() -> Int {
     numbers.below(numbers.chance(800) ? options.busySlotCount : Simulation.slots.count)
   }
 
-  private mutating func drawCommand() -> SimulatedCommand {
+  /// A command with keys in one slot.
+  mutating func drawCommand() -> SimulatedCommand {
     let slot = drawSlot()
     func key(_ rank: Int) -> SimulatedKey { SimulatedKey(slot: slot, rank: rank) }
     nextValue += 2
@@ -186,7 +188,7 @@ extension Simulation {
       readMap(client, map)
       clients[client].outstanding.removeAll { $0 == operation }
     // Commands that nobody waits for any more: what is left of a transaction.
-    case .queued, .execAborted, .execNull, .busyKey: break
+    case .queued, .execAborted, .execNull, .busyKey, .scanned: break
     }
   }
 
@@ -207,8 +209,12 @@ extension Simulation {
   }
 
   private mutating func finish(_ operation: Int, _ values: [Int], _ client: Int) {
-    let done = operations[operation]
     clients[client].outstanding.removeAll { $0 == operation }
+    record(operations[operation], values)
+  }
+
+  /// Has the history take in what a client has got for an operation.
+  mutating func record(_ done: Operation, _ values: [Int]) {
     switch done.command {
     case .get(let key): history.read(key, values[0], done.invoked, now)
     case .getTwo(let first, let second):
@@ -219,7 +225,7 @@ extension Simulation {
       history.write(first, value, done.invoked, now)
       history.write(second, other, done.invoked, now)
     case .increment(let key): acknowledgedIncrements[key.index] += 1
-    case .delete, .watch, .unwatch, .multi, .exec, .restore, .topology: break
+    case .delete, .watch, .unwatch, .multi, .exec, .restore, .topology, .scan: break
     }
   }
 
@@ -285,7 +291,7 @@ extension Simulation {
       return
     case .execAborted:
       if transaction.next == nil { transaction.next = (clients[client].map[slot], false) }
-    case .queued, .busyKey, .topology: break
+    case .queued, .busyKey, .topology, .scanned: break
     case .values:
       switch operations[operation].command {
       case .get:

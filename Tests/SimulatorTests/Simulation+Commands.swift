@@ -77,6 +77,7 @@ extension Simulation {
       endMulti(connection)
       return .reply(.values([]))
     case .exec: return resolveExec(connection)
+    case .scan: preconditionFailure("walks go through the router")
     case .get, .set, .delete, .increment, .getTwo, .setTwo, .watch, .restore: break
     }
     let keys = request.command.keys
@@ -94,10 +95,18 @@ extension Simulation {
       return .reply(.queued)
     }
     guard canRunNow(keys, shard) else { return .wait }
-    return .reply(execute(request.command, connection, isAsking: isAsking))
+    if case .watch(let key) = request.command {
+      connections[connection].watches.append(
+        (key, versions[key.index], shards[shard].stays[key.slot].departures))
+    }
+    return .reply(
+      execute(
+        request.command, at: shard, isAsking: isAsking,
+        isRestore: connections[connection].client >= clients.count))
   }
 
-  private func canRunNow(_ keys: [SimulatedKey], _ shard: Int) -> Bool {
+  /// Whether none of the keys is being sent away.
+  func canRunNow(_ keys: [SimulatedKey], _ shard: Int) -> Bool {
     keys.allSatisfy { !shards[shard].stays[$0.slot].isInFlight[$0.rank] }
   }
 
@@ -134,7 +143,7 @@ extension Simulation {
     if hasLeft { fail(.watch, "EXEC ran though its slot had left and come back") }
     var values: [Int] = []
     for command in queue {
-      if case .values(let more) = execute(command, connection, isAsking: isAsking) {
+      if case .values(let more) = execute(command, at: shard, isAsking: isAsking) {
         values += more
       }
     }
@@ -156,11 +165,11 @@ extension Simulation {
 // MARK: Carrying out
 
 extension Simulation {
-  private mutating func execute(
-    _ command: SimulatedCommand, _ connection: Int, isAsking: Bool
+  /// Carries out a command as a shard.
+  mutating func execute(
+    _ command: SimulatedCommand, at shard: Int, isAsking: Bool, isRestore: Bool = false
   ) -> SimulatedReply {
-    let shard = connections[connection].shard
-    noteHole(command.keys, shard, isRestore: connections[connection].client >= clients.count)
+    noteHole(command.keys, shard, isRestore: isRestore)
     if isAsking, shards[shard].stays[command.keys[0].slot].incoming != nil,
       command.keys.contains(where: { read($0, shard) == 0 })
     {
@@ -185,17 +194,13 @@ extension Simulation {
       let value = checkedRead(key, shard) + 1
       write(key, value, shard)
       return .values([value])
-    case .watch(let key):
-      connections[connection].watches.append(
-        (key, versions[key.index], shards[shard].stays[key.slot].departures))
-      return .values([])
     case .restore(let key, let value, let replaces):
       if read(key, shard) != 0, !replaces { return .busyKey }
       // The same value in another place is no write.
       touched.append(key.slot)
       store(key, value, shard)
       return .values([])
-    case .multi, .exec, .unwatch, .topology: return .values([])
+    case .multi, .exec, .watch, .unwatch, .topology, .scan: return .values([])
     }
   }
 
@@ -215,6 +220,7 @@ extension Simulation {
 
   private mutating func write(_ key: SimulatedKey, _ value: Int, _ shard: Int) {
     trace("shard \(shard + 1) writes \(key) = \(value)")
+    if value == 0 { deletions[key.index] += 1 }
     truth[key.index] = value
     versions[key.index] += 1
     store(key, value, shard)

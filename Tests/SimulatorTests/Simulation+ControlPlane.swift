@@ -38,7 +38,7 @@ extension Simulation {
     if numbers.chance(100), let deadline = rebalancer.nextDeadline, deadline <= time {
       return handle(.tick)
     }
-    if !isHealing, numbers.chance(120) { askForJob() }
+    if !isHealing, numbers.chance(options.eagerness) { askForJob() }
     if isHealing, numbers.chance(50) { heal() }
   }
 

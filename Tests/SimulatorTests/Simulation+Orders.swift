@@ -114,7 +114,9 @@ extension Simulation {
         control.unassigned.remove(slot)
         shards[source].stays[slot].table = SimulatedTable()
         shards[source].stays[slot].incoming = nil
+        arrivals[slot] += 1
       }
+      workers[index].view += 1
       publish(map, worker: index)
       tell(.released(flip: flip.number), worker: index)
       return tell(.adopted(flip: flip.number, keys: 0, bytes: 0, pause: 0), worker: index)

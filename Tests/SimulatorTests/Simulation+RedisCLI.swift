@@ -78,7 +78,9 @@ extension Simulation {
       let owner = shards.indices.first { shards[$0].stays[slot].table != nil }
       guard let owner else { continue }
       let outgoing = shards[owner].stays[slot].outgoing
-      let target = shards.indices.first { shards[$0].stays[slot].incoming?.way == .presence }
+      // More than one, if moves were given up: first the one that the source knows.
+      let targets = shards.indices.filter { shards[$0].stays[slot].incoming?.way == .presence }
+      let target = targets.first { $0 == outgoing?.target } ?? targets.first
       guard outgoing?.way ?? .presence == .presence else { continue }
       if outgoing == nil, target == nil { continue }
       redisCLI.slot = slot
@@ -91,6 +93,8 @@ extension Simulation {
           list()
         } else if shards[target].stays[slot].incoming?.table.isEmpty ?? true {
           ask(.stableTarget, .setStable(slot: slot, at: target), at: target)
+        } else if outgoing != nil {
+          ask(.stableSource, .setStable(slot: slot, at: owner), at: owner)
         } else {
           ask(.migrating, .setMigrating(slot: slot, at: owner, target: target), at: owner)
         }
@@ -114,7 +118,7 @@ extension Simulation {
         .migrating, .setMigrating(slot: slot, at: redisCLI.source, target: redisCLI.target),
         at: redisCLI.source)
     case (.migrating, .ok):
-      if !isHealing, !redisCLI.replaces, numbers.chance(150) {
+      if !isHealing, !redisCLI.replaces, numbers.chance(options.callOffs) {
         // Called off before anything has moved.
         ask(.stableSource, .setStable(slot: slot, at: redisCLI.source), at: redisCLI.source)
       } else {
@@ -204,6 +208,11 @@ extension Simulation {
         hit(.presenceHole)
         isExcused[slot * SimulatedKey.count + rank] = true
       }
+    }
+    // So is what an operator who has died since has sent there.
+    for rank in 0..<SimulatedKey.count where shards[shard].stays[slot].isInFlight[rank] {
+      hit(.presenceHole)
+      isExcused[slot * SimulatedKey.count + rank] = true
     }
     shards[shard].stays[slot].outgoing = nil
     shards[shard].stays[slot].incoming = nil

@@ -14,12 +14,16 @@ extension Simulation {
       refuse(connection, by: map, hasLooked: hasLooked, worker: index)
     case .releasing(let tables, let flip, let map, let isPushed, let isPublished):
       // A thread may lose its processor anywhere, and here it matters.
-      if options.sleepiness > 0, isPushed, numbers.chance(60) {
+      if options.sleepiness > 0, isPushed || isPublished, numbers.chance(60) {
         workers[index].asleepUntil = now + numbers.below(400)
         return
       }
       release(
         tables, flip, map, isPushed: isPushed, isPublished: isPublished, worker: index)
+    case .routing(let client, let isBehindLook):
+      route(client, isBehindLook: isBehindLook, worker: index)
+    case .serving(let batch, let isBehindLook):
+      serve(batch, isBehindLook: isBehindLook, worker: index)
     case .none:
       switch numbers.below(8) {
       case 0 where !workers[index].mail.isEmpty: look(worker: index)
@@ -29,6 +33,7 @@ extension Simulation {
         }
         let order = workers[index].orders.remove(at: first)
         obey(order.order, ticket: order.ticket, worker: index)
+      case 3...5 where beginRouterWork(worker: index): break
       default: takeCommand(worker: index)
       }
     }
@@ -217,6 +222,7 @@ extension Simulation {
       }
       shards[target].stays[slot].table = table
       shards[target].stays[slot].incoming = nil
+      arrivals[slot] += 1
       if incoming != nil { lastOpen[slot] = now }
       if table.values[SimulatedKey.counter] > 0 { hit(.counterMoved) }
       if table.values[SimulatedKey.deleted] == 0,
@@ -227,6 +233,7 @@ extension Simulation {
     }
     hit(.handOver)
     if tables.count > 1 { hit(.batchOfSlots) }
+    workers[worker(of: target)].view += 1
     trace("\(flip.number) adopted")
     tellAdopted(flip, worker: worker(of: target))
   }

@@ -58,6 +58,17 @@ struct SimulationOptions {
   var scarcity = 120
   /// The longest delay, in steps.
   var longDelay = 200
+  /// In how many of 1000 steps of the control plane somebody asks it for a job.
+  var eagerness = 120
+  /// In how many of 1000 cases the operator calls a move off that has just begun.
+  var callOffs = 150
+  /// Clients of the router's port, and those of them that walk by SCAN and do nothing else.
+  var routerClientCount = 1
+  var walkerCount = 0
+  /// In how many of 1000 cases a batch of hops takes longer still.
+  var hopSlowness = 10
+  /// The most hops in a batch.
+  var batchLimit = 4
 }
 
 /// One worker: a thread with a mailbox.
@@ -71,6 +82,10 @@ struct SimulatedWorker {
     case releasing(
       [(slot: Int, table: SimulatedTable)], Rebalancer.Flip, ClusterMap, isPushed: Bool,
       isPublished: Bool)
+    /// It runs what a router client has sent, or sends it on; the next of it behind a look or not.
+    case routing(client: Int, isBehindLook: Bool)
+    /// It runs hops that have come; the next of them behind a look or not.
+    case serving(HopBatch, isBehindLook: Bool)
   }
 
   var activity = Activity.none
@@ -83,6 +98,12 @@ struct SimulatedWorker {
   var asleepUntil = 0
   /// `copyOfTheMap`: what it points by.
   var copy: ClusterMap?
+  /// Hops for it, and its own that are answered.
+  var hops: [HopBatch] = []
+  /// The map that its router knows.
+  var known: ClusterMap
+  /// Changes with everything that its router learns of slots.
+  var view = 0
 }
 
 /// One shard, by its port.
@@ -120,6 +141,7 @@ struct Simulation {
   var redisCLI = RedisCLI()
 
   var clients: [SimulatedClient] = []
+  var routerClients: [RouterClient] = []
   var operations: [Operation] = []
   var nextValue = 1
   var history = History()
@@ -127,10 +149,14 @@ struct Simulation {
   /// The last written value of each key, and how often it was written.
   var truth = Array(repeating: 0, count: keyCount)
   var versions = Array(repeating: 0, count: keyCount)
+  /// How often each key was deleted.
+  var deletions = Array(repeating: 0, count: keyCount)
   /// Keys that a documented hole has taken out of the checks.
   var isExcused = Array(repeating: false, count: keyCount)
   /// How many increments were acknowledged to clients.
   var acknowledgedIncrements = Array(repeating: 0, count: keyCount)
+  /// By slot: how often it has come to a new owner.
+  var arrivals = Array(repeating: 0, count: slots.count)
   /// By slot: when it was last open.
   var lastOpen = Array(repeating: -1, count: slots.count)
   /// Slots whose place has changed in this step.
@@ -163,7 +189,22 @@ struct Simulation {
     options.busySlotCount = 1 + numbers.below(Simulation.slots.count)
     options.scarcity = numbers.chance(700) ? 120 : 450
     options.longDelay = numbers.chance(500) ? 150 : 500
+    options.routerClientCount = numbers.below(3)
+    options.walkerCount = numbers.below(2)
+    options.batchLimit = 2 + numbers.below(6)
     switch seed % 4 {
+    case 0:
+      // Slots have gone on by the time that the router hears where they went.
+      options.hasHandOvers = true
+      options.hasCursorMoves = true
+      options.busySlotCount = 1
+      options.eagerness = 300
+      options.shardCount = 4
+      options.workerCount = 2
+      options.sleepiness = 12
+      options.routerClientCount = 3
+      options.transactorCount = 3
+      options.hopSlowness = 150
     case 1:
       // One slot to and fro along cursors, with little memory.
       options.hasCursorMoves = true
@@ -181,6 +222,15 @@ struct Simulation {
       options.hasCursorMoves = false
       options.clientSleepiness = 8
       options.drainTime = 60
+      options.routerClientCount = min(options.routerClientCount, 1)
+    case 3:
+      // Slots are moved by hand, and walked through meanwhile.
+      options.hasPresenceMoves = true
+      options.busySlotCount = 1 + options.busySlotCount / 2
+      options.walkerCount = 2
+      options.routerClientCount = 2
+      options.hopSlowness = 150
+      options.callOffs = 350
     default: break
     }
     self.options = options
@@ -188,7 +238,7 @@ struct Simulation {
     board = start.map
     rebalancer = Rebalancer(topology: start, now: 0)
     rebalancer.drainTimeout = Int64(options.drainTime) * 1000
-    workers = Array(repeating: SimulatedWorker(), count: options.workerCount)
+    workers = Array(repeating: SimulatedWorker(known: board), count: options.workerCount)
     shards = (0..<Simulation.portCount).map { index in
       SimulatedShard(
         id: index < start.shards.count ? start.shards[index].id : nil,
@@ -202,6 +252,12 @@ struct Simulation {
       var client = SimulatedClient(isTransactor: index >= options.clientCount)
       client.map = Simulation.slots.map { start.owners[$0] ?? 0 }
       clients.append(client)
+    }
+    for index in 0..<(options.routerClientCount + options.walkerCount) {
+      routerClients.append(
+        RouterClient(
+          worker: numbers.below(options.workerCount),
+          isWalker: index >= options.routerClientCount))
     }
     for client in 0..<(clients.count + Simulation.portCount) {
       for shard in 0..<Simulation.portCount {
@@ -258,7 +314,12 @@ extension Simulation {
     if choice < 52 {
       stepWorker(numbers.below(workers.count))
     } else if choice < 88 {
-      stepClient(numbers.below(clients.count))
+      let client = numbers.below(clients.count + routerClients.count)
+      if client < clients.count {
+        stepClient(client)
+      } else {
+        stepRouterClient(client - clients.count)
+      }
     } else if choice < 96 {
       stepControl()
     } else {

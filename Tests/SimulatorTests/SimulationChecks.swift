@@ -31,6 +31,12 @@ enum SimulationCheck: Hashable, Sendable {
   case epoch
   /// I5: replies come in the order of their requests.
   case replyOrder
+  /// I5: effects of a router client's commands come in the order of its requests, over all shards.
+  case effectOrder
+  /// Router clients never see MOVED, ASK or TRYAGAIN.
+  case routerTold
+  /// A walk through the router meets every key that is there all the time.
+  case scan
   /// EXEC fails if a watched key was written or its slot has left, even if it came back.
   case watch
   /// When everything has healed, all operations end, no slot is open, and the map tells the truth.
@@ -60,6 +66,15 @@ enum Probe: Int, CaseIterable, Hashable, Sendable {
   case counterMoved, deletedKeyMoved
   /// Redis's own hole: an ASKING from an earlier move by presence.
   case presenceHole
+  /// The router: run where the client is, put off until what is in flight has come back.
+  case routedHere, routedLater, putOffByView, putOffBehindOthers, batchFull, readsSideBySide
+  /// A hop found its slot gone, or was sent back for another reason; others behind it came back.
+  case hopElsewhere, hopAsk, hopLater, cameBackBehind, gaveBackRest
+  /// It was sent again by a newer map, or with ASKING; or a look found what it needed.
+  case retriedByMap, bouncedAgain, askedHop, lookFoundForHop
+  case walked, scannedOpenSlot, secondLook
+  /// The slot has got another owner within a first or a second look.
+  case firstLookBeginsAgain, secondLookGoesOn
 }
 
 /// One way of breaking the rules.
@@ -116,4 +131,34 @@ enum SimulationMutation: String, CaseIterable, Hashable, Sendable {
   case watchersForgotten
   /// ASKING covers MULTI, and nothing behind it.
   case askingForgottenInMulti
+  /// Hops are run though one before them of the same client was not.
+  case hopsBehindBouncedRun
+  /// A router client's command goes by what is known now while older ones are in flight.
+  case routerSendsUnderNewerView
+  /// Writes go to several workers at once.
+  case parallelWrites
+  /// What came back unrun is sent again in another order.
+  case bouncedResentOutOfOrder
+  /// What comes back unrun for a second time goes behind what has waited to be sent again.
+  case bouncedAgainGoesLast
+  /// New requests go before what came back unrun.
+  case requestsOvertakeBounced
+  /// A second batch to a worker follows a full one that is in flight.
+  case secondBatchOverlaps
+  /// A hop with ASKING goes to one worker while reads go to others.
+  case askedHopAmongReads
+  /// The router tries a shard that an old ASK named for ever.
+  case oldAskNamesShard
+  /// The router passes on what a shard would have said.
+  case routerTellsMoved
+  /// A hop is run by the shard that it was sent to, whether it has the slot or not.
+  case hopServedByOldOwner
+  /// A hop with ASKING is run without a verdict.
+  case askedHopNotDecided
+  /// A walk leaves a slot that is open by presence without a look at its target.
+  case scanSkipsSecondLook
+  /// A walk's cursor does not say which stay of an open slot it speaks of.
+  case scanForgetsStay
+  /// A walk goes on where its hop has come to, whoever has the slot.
+  case scanGoesToOldOwner
 }
