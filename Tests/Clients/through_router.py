@@ -32,7 +32,7 @@ NOT_QUEUED = {
     *(b"CLIENT " + word for word in b"ID GETNAME SETNAME INFO LIST KILL PAUSE UNPAUSE UNBLOCK REPLY NO-EVICT GETREDIR TRACKINGINFO".split()),
 }  # fmt: skip
 # Settings that are each server's own here.
-OWN = {b"cluster-enabled", b"databases", *OTHER_VALUE}
+OWN = set(OTHER_VALUE)
 # Split by key, each part to its shard.
 SPLIT = {b"MGET", b"MSET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH"}
 
@@ -110,8 +110,8 @@ DESIGN = [
         lambda words, redis, tern: redis == DISABLED,
     ),
     (
-        "there is one database, and Tern says so in the words of a cluster",
-        lambda words, redis, tern: words[0] in (b"SELECT", b"MOVE", b"SWAPDB", b"COPY") and redis[:1] == tern[:1] == b"-" and (b"cluster mode" in tern or b"DB index" in redis),
+        "there is one database, and shards say so in the words of a cluster",
+        lambda words, redis, tern: words[0] in (b"MOVE", b"SWAPDB", b"COPY") and redis[:1] == tern[:1] == b"-" and (b"cluster mode" in tern or b"DB index" in redis),
     ),
     (
         "patterns of SORT name keys of any slot",
@@ -154,15 +154,6 @@ def refused(step, *texts):
         return tern.startswith(texts) or bool(WRONG.match(tern))
 
     return step.but(compare=is_refused, instead=[b"REFUSED", *step.arguments])
-
-
-def or_crossed(step):
-    """A second WATCH, which is refused where the slot has moved since the first one; then EXEC is sure to answer nil."""
-
-    def compare(redis, tern):
-        return step.compare(redis, tern) or redis == b"+OK\r\n" and tern.startswith(CROSSED)
-
-    return step.but(compare=compare)
 
 
 def is_elsewhere(words):
@@ -221,9 +212,6 @@ class RouterPair(Pair):
     def fitting(self, step, progress):
         words = [a.upper() for a in step.arguments]
         slots = {slot(k) for k in keys_of(step.arguments)}
-        if progress.is_open and progress.is_watching and words[0] == b"EXEC" and len(words) > 1:
-            # Known fault: what is watched on another worker stays watched behind such an EXEC.
-            step, words = step.but(arguments=[b"DISCARD"]), [b"DISCARD"]
         # An EXEC that is refused ends the transaction.
         if words[0] == b"RESET" and len(words) == 1 or progress.is_open and (words == [b"DISCARD"] or words[0] == b"EXEC" and len(words) > 1):
             progress.end()
@@ -237,11 +225,9 @@ class RouterPair(Pair):
         elif words[0] == b"WATCH" and len(slots) == 1:
             if not progress.keeps_to(slots):
                 return nothing(step)
-            if progress.is_watching:
-                step = or_crossed(step)
             progress.is_watching = True
         elif words[0] == b"DEBUG":
-            # It looks at the worker that the client is connected to.
+            # What it says of keys is a shard's to say.
             return nothing(step)
         elif is_elsewhere(words):
             return nothing(step)
@@ -255,10 +241,6 @@ class RouterPair(Pair):
         """A step within MULTI."""
         if words == [b"EXEC"]:
             queued, is_watching = progress.queued, progress.is_watching
-            if self.is_atomic and is_watching and not queued:
-                # Known fault: with router-atomic an EXEC of nothing, where what is watched is on another worker, is never answered.
-                progress.end()
-                return step.but(arguments=[b"DISCARD"])
             progress.end()
             again = [request("MULTI"), *(s.request(is_redis=False) for s in queued), request("EXEC")] if is_watching else None
             return step.but(compare=replies_of(queued), alone=step.alone or is_watching, again=again)

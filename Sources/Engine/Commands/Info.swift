@@ -57,7 +57,12 @@ extension Engine {
   }
 
   /// What the port of the current client says that it is.
-  var presentation: Presentation { shownShard == nil ? settings.routerPresentsAs : .cluster }
+  var presentation: Presentation {
+    // A session without a number runs what came by the router's port of another worker.
+    let isOfRouter =
+      shownShard == nil || sessions[current].mode.contains(.router) || sessions[current].id == 0
+    return isOfRouter ? settings.routerPresentsAs : .cluster
+  }
 
   private func lines(_ title: String, _ fields: [(String, String)]) -> String {
     "# \(title)\r\n" + fields.map { "\($0.0):\($0.1)\r\n" }.joined()
