@@ -4,8 +4,9 @@ import Tern
 import TestSupport
 import Testing
 
-/// Clusters in this process, over sockets, whose slots move while clients write into them with full pipelines (DESIGN §4, I1–I3, I5):
-/// no increment lost or doubled, registers linearizable, no second redirect, no error but `MOVED`, no connection closed.
+/// Clusters in this process, over sockets, whose slots move while clients write into them with full pipelines (DESIGN §4, I1–I3, I5), through
+/// the shards' ports and through the router's together: no increment lost or doubled, registers linearizable, no second redirect, no error but
+/// `MOVED`, none at all from the router, effects of a router client's pipeline in order, no connection closed.
 ///
 /// `TERN_CONSISTENCY_SECONDS` is how long each of them runs, 2 s by default; `TERN_CONSISTENCY_SEED` repeats what clients draw,
 /// `TERN_CONSISTENCY_LOG` shows the clusters' logs.
@@ -13,7 +14,8 @@ import Testing
   private static let seconds = Double(environment("TERN_CONSISTENCY_SECONDS") ?? "") ?? 2
   private static let seed =
     UInt64(environment("TERN_CONSISTENCY_SEED") ?? "") ?? UInt64.random(in: 0 ... .max)
-  private static let clientCount = 3
+  /// The last one is a client of the router.
+  private static let clientCount = 4
 
   private static func environment(_ name: String) -> String? {
     getenv(name).map { String(cString: $0) }
@@ -37,13 +39,21 @@ import Testing
     var threads = (0..<Self.clientCount).map { index in
       Thread {
         do throws(Broken) {
-          var client = try StrictClient(world, index: index, port: base + 1, seed: Self.seed)
+          let isOfRouter = index == Self.clientCount - 1
+          var client = try StrictClient(
+            world, index: index, port: isOfRouter ? base : base + 1, seed: Self.seed,
+            isOfRouter: isOfRouter)
           try client.run()
           let found = client.seen
           seen.clients.withLock { $0.append(found) }
         } catch { world.fail("client \(index): \(error)") }
         world.ended(index)
       }
+    }
+    let order = PipelineOrder(world, port: base)
+    for body in [order.write, order.look] {
+      threads.append(
+        Thread { do throws(Broken) { try body() } catch { world.fail("order: \(error)") } })
     }
     await withCheckedContinuation { done in
       threads.append(
@@ -57,6 +67,7 @@ import Testing
     }
     for thread in threads { thread.join() }
     judge(seen.clients.withLock { $0 }, world)
+    #expect(order.looks > 0)
     await cluster.shutdown()
   }
 

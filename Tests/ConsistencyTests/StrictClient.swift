@@ -2,7 +2,8 @@ import RESP
 import Sharding
 import TestSupport
 
-/// A client of a cluster that pipelines, keeps a map, and follows one redirect of a command: with a second one something is wrong.
+/// A client of a cluster that pipelines, keeps a map, and follows one redirect of a command: with a second one something is wrong. Or one of the
+/// router, which is never redirected.
 ///
 /// It works in rounds: a batch of commands, at least one for every slot, is sent to all shards, then all replies are read, and what was
 /// redirected is sent again. Its counters are its own: each reply must be one more than the last. Registers are everybody's, and what is
@@ -50,6 +51,7 @@ struct StrictClient {
   private(set) var seen = Seen()
   private var registers: [(slot: Int, name: String)] = []
   private var owners = [Int](repeating: 0, count: HashSlot.count)
+  private let isOfRouter: Bool
   private var wires: [Int: Wire] = [:]
   private var random: SplitMix
   private var lastValue: UInt64 = 0
@@ -58,8 +60,11 @@ struct StrictClient {
   private static let countersASlot = 2
   private static let registerCount = 12
 
-  init(_ world: World, index: Int, port: Int, seed: UInt64) throws(Broken) {
+  init(
+    _ world: World, index: Int, port: Int, seed: UInt64, isOfRouter: Bool
+  ) throws(Broken) {
     self.world = world
+    self.isOfRouter = isOfRouter
     self.index = index
     random = SplitMix(state: seed &+ UInt64(index) &* 0x1234_5678_9ABC_DEF1)
     for (slot, tag) in world.tags {
@@ -73,7 +78,11 @@ struct StrictClient {
       registers.append((world.tags[place].slot, "register:{\(world.tags[place].tag)}"))
       seen.histories.append(RegisterHistory())
     }
-    try loadMap(from: port)
+    if isOfRouter {
+      owners = [Int](repeating: port, count: HashSlot.count)
+    } else {
+      try loadMap(from: port)
+    }
   }
 
   private mutating func loadMap(from port: Int) throws(Broken) {
@@ -206,6 +215,7 @@ struct StrictClient {
   /// `-MOVED slot host:port` or `-ASK slot host:port`, and nothing else, once.
   private mutating func follow(_ line: ArraySlice<UInt8>, _ item: Work) throws(Broken) -> Work {
     let slot = slot(of: item)
+    if isOfRouter { throw Broken("slot \(slot): the router says \(text(line))") }
     let words = line.split(separator: UInt8(ascii: " "))
     guard words.count == 3, ["-MOVED", "-ASK"].contains(text(words[0])),
       number(words[1]) == UInt64(slot), let colon = words[2].lastIndex(of: UInt8(ascii: ":")),
