@@ -9,7 +9,8 @@ extension Engine {
     switch id {
     case .clientList, .clientKill, .clientPause, .clientUnpause, .clientUnblock, .slowLogGet,
       .slowLogLength, .slowLogReset, .latencyLatest, .latencyHistory, .latencyReset,
-      .latencyHistogram, .monitor, .info:
+      .latencyHistogram, .latencyGraph, .latencyDoctor, .memoryStats, .memoryDoctor, .monitor,
+      .info:
       true
     default: false
     }
@@ -47,8 +48,9 @@ extension Engine {
     }
     let errors = replies.filter { if case .error = $0 { true } else { false } }
     switch id {
-    case .clientKill where errors.count < replies.count:
-      // Where it is named by its address it is on one worker.
+    case .clientKill, .latencyGraph:
+      // What it is about is on one worker, or on some.
+      if errors.count == replies.count { return copyPart(parts[own]) }
       replies.removeAll { if case .error = $0 { true } else { false } }
     default:
       if !errors.isEmpty || replies.count < parts.count || replies.isEmpty {
@@ -66,6 +68,8 @@ extension Engine {
     case .latencyLatest: mergeLatest(replies)
     case .latencyHistory: mergeHistories(replies)
     case .latencyHistogram: mergeHistograms(replies)
+    case .latencyGraph, .latencyDoctor, .memoryDoctor: mergeTexts(replies)
+    case .memoryStats: mergeMemory(replies, replies[own])
     default: copyPart(parts[own])
     }
   }
@@ -89,6 +93,32 @@ extension Engine {
       lines.insert("db0:keys=\(keys),expires=\(expiring),avg_ttl=0", at: place + 1)
     }
     reply.verbatim(text: lines.joined(separator: "\r\n"))
+  }
+
+  /// What each worker has to say that others have not said; those that have noticed nothing are left out.
+  private mutating func mergeTexts(_ replies: [Reply]) {
+    var texts: [String] = []
+    for text in replies.compactMap(\.text) where !texts.contains(text) { texts.append(text) }
+    let noticed = texts.filter { !$0.hasPrefix("Nothing ") }
+    reply.verbatim(text: (noticed.isEmpty ? texts : noticed).joined(separator: "\n"))
+  }
+
+  /// What this worker says, which is of all of them but for the number of keys.
+  private mutating func mergeMemory(_ replies: [Reply], _ own: Reply) {
+    func field(_ name: String, of reply: Reply) -> Int64 {
+      Self.pairs(reply).first { $0.key.text == name }.flatMap { Self.number($0.value) } ?? 0
+    }
+    let keys = replies.reduce(0) { $0 + field("keys.count", of: $1) }
+    let pairs = Self.pairs(own)
+    reply.mapHeader(pairs.count, reply.version)
+    for pair in pairs {
+      write(pair.key)
+      switch pair.key.text {
+      case "keys.count": reply.integer(keys)
+      case "keys.bytes-per-key": reply.integer(field("dataset.bytes", of: own) / max(1, keys))
+      default: write(pair.value)
+      }
+    }
   }
 
   private mutating func copyPart(_ part: [UInt8]) { reply.appendUnreserved(part.rawBytes) }
@@ -203,6 +233,13 @@ extension Engine {
     case .array(let elements):
       reply.arrayHeader(elements.count)
       for element in elements { write(element) }
+    case .map(let pairs):
+      reply.mapHeader(pairs.count, reply.version)
+      for pair in pairs {
+        write(pair.key)
+        write(pair.value)
+      }
+    case .double(let number): reply.double(number, reply.version)
     default: replyNull()
     }
   }
