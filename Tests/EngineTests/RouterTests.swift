@@ -464,6 +464,24 @@ private let keys = Two.keys
     #expect(replies == 100)
   }
 
+  /// Nor are they held back for those of a write that waits behind them.
+  @Test func longRepliesLeaveBeforeAWriteThatWaits() throws {
+    var settings = Settings()
+    settings.clientOutputPause = 10_000
+    var two = try Two(settings: settings)
+    _ = two.ask("SET \(keys[1]) \(String(repeating: "v", count: 4000))")
+    let reads = (0..<20).map { _ in "GET \(keys[1])" }.joined(separator: "\n")
+    two.send(reads + "\nSET \(keys[0]) 1\nGET \(keys[0])")
+    var replies: [Substring] = []
+    for _ in 0..<40 where replies.count < 22 {
+      two.settle()
+      let hasOutput = two.first.engine.hasOutput(two.client)
+      #expect(hasOutput)
+      replies += two.first.shownReplies(to: two.client).split(separator: " ")
+    }
+    #expect(replies.suffix(2) == ["+OK", "\"1\""])
+  }
+
   @Test func aFullMailboxMakesItsClientsWait() throws {
     var two = try Two()
     while two.second.engine.mailbox.send(.control(.resetStatistics, number: 0)) {}

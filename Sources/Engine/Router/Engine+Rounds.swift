@@ -347,6 +347,7 @@ extension Engine {
       if !router.round.isDone, sessions[index].output.byteCount > settings.clientOutputPause {
         // Goes on in `sent`.
         sessions[index].mode.insert(.outputFull)
+        sessions[index].wish.remove(.gathering)
         list(index)
         return false
       }
