@@ -8,6 +8,7 @@ see: the replies of redis-server, in their order, with no MOVED, ASK, TRYAGAIN o
     Tests/Clients/router.py --only differential --seed 7 [--round 3]
 """
 
+import contextlib
 import random
 import subprocess
 import threading
@@ -53,6 +54,37 @@ class Resizes:
         if kind is None:
             expect_equal(self.failures, [], "resizes that failed")
             expect(self.done >= self.least, f"only {self.done} resizes")
+
+
+class MovesByHand(Resizes):
+    """Moves slots from shard to shard key by key, as redis-cli does, one after the other and a few keys at a time."""
+
+    def __init__(self, options, tern, slots):
+        super().__init__(options, tern)
+        self.slots = slots
+
+    def run(self):
+        try:
+            with contextlib.ExitStack() as stack:
+                shards = [stack.enter_context(self.tern.shard(i + 1)) for i in range(SHARDS)]
+                ids = [c.ask("CLUSTER", "MYID") for c in shards]
+                homes = {slot: slot * SHARDS // 16384 for slot in self.slots}
+                while not self.isOver:
+                    slot = self.slots[self.done % len(self.slots)]
+                    self.move(shards, ids, slot, homes[slot], (homes[slot] + 1 + self.done % (SHARDS - 1)) % SHARDS)
+                    homes[slot] = (homes[slot] + 1 + self.done % (SHARDS - 1)) % SHARDS
+                    self.done += 1
+        except Exception as error:
+            self.failures.append(repr(error))
+
+    def move(self, shards, ids, slot, source, target):
+        expect_equal(shards[target].ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source]), b"OK", "IMPORTING")
+        expect_equal(shards[source].ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target]), b"OK", "MIGRATING")
+        while keys := shards[source].ask("CLUSTER", "GETKEYSINSLOT", slot, 5):
+            answer = shards[source].ask("MIGRATE", "127.0.0.1", self.tern.port + 1 + target, "", 0, 5000, "KEYS", *keys)
+            expect(answer in (b"OK", b"NOKEY"), f"MIGRATE: {answer}")
+        for shard in (target, source):
+            expect_equal(shards[shard].ask("CLUSTER", "SETSLOT", slot, "NODE", ids[target]), b"OK", "NODE")
 
 
 def until(options):
@@ -127,16 +159,39 @@ def scans_find_what_stays(options):
         c.replies(len(there))
         with Resizes(options, tern, BOTH):
             for number in until(options):
-                found, cursor = set(), b"0"
-                while True:
-                    cursor, keys = c.ask("SCAN", cursor, "COUNT", 100)
-                    found.update(keys)
-                    if cursor == b"0":
-                        break
-                expect_equal(there - found, set(), f"keys that SCAN number {number} has not found")
+                expect_equal(there - scan(c, 100), set(), f"keys that SCAN number {number} has not found")
                 expect_equal(c.ask("DBSIZE"), len(there), "DBSIZE")
                 expect(c.ask("RANDOMKEY") in there, "RANDOMKEY")
                 expect_equal(len(c.ask("KEYS", "stay:1*")), 1111, "KEYS of a pattern")
+
+
+def scan(connection, count):
+    """The keys that a whole SCAN finds."""
+    found, cursor = set(), b"0"
+    while True:
+        cursor, keys = connection.ask("SCAN", cursor, "COUNT", count)
+        found.update(keys)
+        if cursor == b"0":
+            return found
+
+
+@rig.test(tern_only=True, seconds=4000)
+def scans_find_what_is_moved_by_hand(options):
+    """The same of slots with many keys that are moved key by key from outside, back and forth."""
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, tern.shard(0) as c:
+        tags = ["t%d" % i for i in range(6)]
+        slots = [c.ask("CLUSTER", "KEYSLOT", tag) for tag in tags]
+        there = {b"{%s}%d" % (tag.encode(), i) for tag in tags for i in range(300)}
+        for key in there:
+            c.send(request("SET", key, 1))
+        c.replies(len(there))
+        with MovesByHand(options, tern, slots) as moves:
+            for number in until(options):
+                expect_equal(there - scan(c, 20), set(), f"keys that SCAN number {number} has not found")
+                expect_equal(set(c.ask("KEYS", "*")), there, "KEYS")
+                # Those that MIGRATE has on the way are on both sides.
+                expect(0 <= c.ask("DBSIZE") - len(there) <= 5, "DBSIZE")
+        print(f"        {moves.done} moves, {number + 1} walks", flush=True)
 
 
 @rig.test(tern_only=True, seconds=4000)

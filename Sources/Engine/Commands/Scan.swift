@@ -118,6 +118,8 @@ extension Engine {
 
   /// Walks through the slots of this worker, as far as there is none of another one in between.
   private mutating func walkAll(_ walk: inout Walk, _ call: Call) {
+    // By an old map the other half of a slot would be sent back, and a slot that was assigned since would count as nobody's.
+    refreshMap()
     // Where a hop has brought it: slots that nobody has lie before.
     if call.slot > walk.slot { (walk.slot, walk.prefix) = (call.slot, 0) }
     if let half = router.scanHalf, half.isSecond { return walkGiven(&walk, call, half.target) }

@@ -288,7 +288,11 @@ extension Engine {
         queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash)
       if let half = hop.half {
         look()
-        return half.epoch == map.epoch ? runScan(queue, i, hop) : .elsewhere
+        // It may have gone on, or be about to: then from the beginning.
+        let isGivenOn =
+          targetByPresence(of: call.slot) != nil
+          && localIndex(of: half.target) == keyspace.owner(of: call.slot)
+        return half.epoch == map.epoch && !isGivenOn ? runScan(queue, i, hop) : .elsewhere
       }
       let way = route(call, hot[Int(request.id.rawValue)], asked: hop.asked)
       guard case .here(let shard, let table) = way else { return outcome(of: way) }

@@ -191,7 +191,13 @@ extension Engine {
       guard let boundary = open.cursor else { continue }
       if case .migrating(let target) = open.state, prefix < boundary {
         let worker = worker(of: target)
-        if worker == self.worker { return .here(shard: open.shard, table: slot) }
+        if worker == self.worker {
+          let hasCome = openSlots.contains {
+            guard $0.slot == slot, $0.isImporting, let cursor = $0.cursor else { return false }
+            return prefix < cursor
+          }
+          return hasCome ? .here(shard: open.shard, table: slot) : .later
+        }
         return canSend(to: worker) ? .there(worker: worker, asked: target) : .later
       }
       if open.isImporting, asked != nil {
