@@ -55,7 +55,11 @@ let knownMutations: [KnownMutation] = [
   KnownMutation(.routerTellsMoved, seed: 1, [.routerTold]),
   KnownMutation(.hopServedByOldOwner, seed: 1, [.lastWrite, .readBack, .scan]),
   KnownMutation(.askedHopNotDecided, seed: 5, [.lastWrite, .readBack]),
-  KnownMutation(.scanSkipsSecondLook, seed: 3, [.scan]),
-  KnownMutation(.scanForgetsStay, seed: 11, [.scan]),
+  KnownMutation(.scanSkipsSecondHalf, seed: 3, [.scan]),
+  KnownMutation(.scanSecondHalfFirst, seed: 3, [.scan]),
+  KnownMutation(.scanTakesFartherCursor, seed: 3, [.scan]),
+  KnownMutation(.scanIgnoresEpoch, seed: 3, [.scan]),
+  KnownMutation(.scanKnowsOldMap, seed: 31, [.liveness, .scan]),
+  KnownMutation(.scanRunsIntoOpenSlot, seed: 3, [.scan]),
   KnownMutation(.scanGoesToOldOwner, seed: 1, [.scan]),
 ]
