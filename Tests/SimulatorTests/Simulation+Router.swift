@@ -266,6 +266,11 @@ extension Simulation {
     }
     batch.due = due(after: last?.due ?? now)
     if numbers.chance(options.hopSlowness) { batch.due += 20 + numbers.below(options.longDelay) }
+    if !batch.isAnswered, batch.hops.contains(where: { $0.half != nil }),
+      numbers.chance(options.halfSlowness)
+    {
+      batch.due += 100 + numbers.below(900)
+    }
     workers[index].hops.append(batch)
   }
 

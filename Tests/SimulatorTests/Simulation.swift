@@ -67,6 +67,8 @@ struct SimulationOptions {
   var walkerCount = 0
   /// In how many of 1000 cases a batch of hops takes longer still.
   var hopSlowness = 10
+  /// In how many of 1000 cases the second half of a walk's call comes when the slot may have gone on.
+  var halfSlowness = 10
   /// The most hops in a batch.
   var batchLimit = 4
 }
@@ -228,8 +230,10 @@ struct Simulation {
       options.hasPresenceMoves = true
       options.busySlotCount = 1 + options.busySlotCount / 2
       options.walkerCount = 3
+      options.workerCount = max(options.workerCount, 2)
       options.routerClientCount = 2
       options.hopSlowness = 300
+      options.halfSlowness = 300
       options.callOffs = 350
     default: break
     }
