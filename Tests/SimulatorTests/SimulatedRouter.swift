@@ -24,6 +24,8 @@ enum HopOutcome {
   case later
   /// Not looked at, because one before it was not run, or because of the length of the replies.
   case again
+  /// The first half of a SCAN was run.
+  case half(ScanHalf)
 }
 
 /// A router client's command on its way between workers.
@@ -39,6 +41,11 @@ struct Hop {
   var expected: Int?
   /// How often it came back unrun.
   var tries = 0
+  /// What a SCAN has found at a source, of which this is the second half.
+  var half: ScanHalf?
+  /// How often in a row it began again while this was the board's map.
+  var beginnings = 0
+  var epoch: ConfigEpoch?
   var outcome: HopOutcome?
 }
 
@@ -138,22 +145,33 @@ extension SimulatedCommand {
 
 // MARK: Walks
 
-/// Where a walk goes on: a slot, a place in it, and what there is to be done about keys that move by
-/// presence meanwhile.
-struct ScanCursor {
-  enum Mark: Equatable {
-    /// All keys below this place were seen.
-    case plain
-    /// The slot was open by presence: keys below may be at its target. Which stay of the slot at an
-    /// owner that was.
-    case first(stay: Int)
-    /// All keys of the source were seen, and of the target those below this place.
-    case second(stay: Int)
-  }
-
+/// Where a walk goes on: a slot, and a place in it.
+struct ScanCursor: Comparable {
   var slot = 0
   var rank = 0
-  var mark = Mark.plain
+
+  /// Behind the last slot.
+  static let end = ScanCursor(slot: Simulation.slots.count)
+
+  /// Whether a client takes it for the end: as a number this is 0, as the beginning is.
+  var isEnd: Bool { self == .end || self == ScanCursor() }
+
+  /// Behind the last rank of a slot is the next one.
+  var normal: ScanCursor { rank < SimulatedKey.count ? self : ScanCursor(slot: slot + 1) }
+
+  static func < (a: ScanCursor, b: ScanCursor) -> Bool { (a.slot, a.rank) < (b.slot, b.rank) }
+}
+
+/// The first half of a SCAN in a slot that is given away by presence.
+struct ScanHalf {
+  /// Where the second half is.
+  let target: Int
+  /// The map's that the source's worker knew.
+  let epoch: ConfigEpoch
+  var keys: [SimulatedKey]
+  var end: ScanCursor
+  /// `scanSecondHalfFirst`: the source, which is still to be walked through.
+  var source: Int?
 }
 
 /// A walk by SCAN through all keys, from its first call on.

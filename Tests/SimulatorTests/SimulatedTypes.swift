@@ -145,8 +145,8 @@ enum SimulatedReply {
   case tryAgain
   case clusterDown
   case topology(ClusterMap)
-  /// The keys, and where to go on; nil at the end.
-  case scanned([SimulatedKey], ScanCursor?)
+  /// The keys, and where to go on.
+  case scanned([SimulatedKey], ScanCursor)
   /// Nobody listens at this port any more.
   case closed
 }

@@ -156,7 +156,7 @@ extension Simulation {
   private mutating func receive(
     _ reply: SimulatedReply, to operation: Int, _ client: Int, at shard: Int
   ) {
-    if operations[operation].attempts > 80 {
+    if operations[operation].attempts > 160 {
       fail(.liveness, "\(operations[operation]) is sent for ever")
     }
     switch reply {

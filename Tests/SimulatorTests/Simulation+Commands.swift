@@ -259,10 +259,14 @@ extension Simulation {
       let isProper =
         source?.outgoing?.way == .presence && source?.outgoing?.target == shard
         && source?.table?.values[key.rank] == 0
-      if !isProper {
-        hit(.presenceHole)
-        isExcused[key.index] = true
-      }
+      if !isProper { excuse(key) }
     }
+  }
+
+  /// The hole has hit a key.
+  mutating func excuse(_ key: SimulatedKey) {
+    hit(.presenceHole)
+    isExcused[key.index] = true
+    isDropped[key.index] = false
   }
 }

@@ -38,13 +38,20 @@ extension Simulation {
       hit(.gaveBackRest)
       return .again
     }
+    if let half = hop.half, case .scan(let cursor) = hop.command {
+      if !isBehindLook {
+        refreshMap(worker: index)
+        if !workers[index].mail.isEmpty { return nil }
+      }
+      return scanHalf(cursor, half, worker: index)
+    }
     if mutation == .askedHopNotDecided, let asked = hop.asked, worker(of: asked) == index {
-      return .done(run(hop, at: asked, isAsking: true))
+      return run(hop, at: asked, isAsking: true, worker: index)
     }
     var way = wayHere(hop.command, asked: hop.asked, worker: index)
     if way == nil {
       if mutation == .hopServedByOldOwner, let expected = hop.expected {
-        return .done(run(hop, at: expected, isAsking: false))
+        return run(hop, at: expected, isAsking: false, worker: index)
       }
       if !isBehindLook {
         refreshMap(worker: index)
@@ -56,7 +63,7 @@ extension Simulation {
     case .here(let shard, let isAsking):
       if isAsking { hit(.askedHop) }
       if isBehindLook { hit(.lookFoundForHop) }
-      return .done(run(hop, at: shard, isAsking: isAsking))
+      return run(hop, at: shard, isAsking: isAsking, worker: index)
     case .there(_, .some(let asked)):
       hit(.hopAsk)
       return .ask(asked)
@@ -70,10 +77,10 @@ extension Simulation {
   }
 
   /// Runs a router client's command as a shard.
-  mutating func run(_ hop: Hop, at shard: Int, isAsking: Bool) -> SimulatedReply {
+  mutating func run(_ hop: Hop, at shard: Int, isAsking: Bool, worker index: Int) -> HopOutcome {
     checkOrder(of: hop)
-    if case .scan(let cursor) = hop.command { return scan(cursor, at: shard) }
-    return execute(hop.command, at: shard, isAsking: isAsking)
+    if case .scan(let cursor) = hop.command { return scan(cursor, worker: index) }
+    return .done(execute(hop.command, at: shard, isAsking: isAsking))
   }
 
   /// I5, when a router client's command is served: no write is late, nothing comes behind a later

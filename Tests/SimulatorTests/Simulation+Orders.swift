@@ -114,7 +114,6 @@ extension Simulation {
         control.unassigned.remove(slot)
         shards[source].stays[slot].table = SimulatedTable()
         shards[source].stays[slot].incoming = nil
-        arrivals[slot] += 1
       }
       workers[index].view += 1
       publish(map, worker: index)
@@ -179,7 +178,11 @@ extension Simulation {
     touched.append(slot)
     control.unassigned.insert(slot)
     for rank in 0..<SimulatedKey.count {
-      isExcused[slot * SimulatedKey.count + rank] = true
+      let key = SimulatedKey(slot: slot, rank: rank)
+      isDropped[key.index] = isDropped[key.index] || !isExcused[key.index]
+      isExcused[key.index] = true
+      truth[key.index] = 0
+      deletions[key.index] += 1
     }
   }
 

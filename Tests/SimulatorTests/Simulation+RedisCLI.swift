@@ -119,7 +119,11 @@ extension Simulation {
         at: redisCLI.source)
     case (.migrating, .ok):
       if !isHealing, !redisCLI.replaces, numbers.chance(options.callOffs) {
-        // Called off before anything has moved.
+        // Called off before anything has moved, at both ends, or he forgets the source.
+        if numbers.chance(400) {
+          return ask(
+            .stableTarget, .setStable(slot: slot, at: redisCLI.target), at: redisCLI.target)
+        }
         ask(.stableSource, .setStable(slot: slot, at: redisCLI.source), at: redisCLI.source)
       } else {
         list()
@@ -205,14 +209,12 @@ extension Simulation {
     for target in shards.indices where target == shard || shards[shard].stays[slot].table != nil {
       guard let incoming = shards[target].stays[slot].incoming else { continue }
       for rank in 0..<SimulatedKey.count where incoming.table.values[rank] != 0 {
-        hit(.presenceHole)
-        isExcused[slot * SimulatedKey.count + rank] = true
+        excuse(SimulatedKey(slot: slot, rank: rank))
       }
     }
     // So is what an operator who has died since has sent there.
     for rank in 0..<SimulatedKey.count where shards[shard].stays[slot].isInFlight[rank] {
-      hit(.presenceHole)
-      isExcused[slot * SimulatedKey.count + rank] = true
+      excuse(SimulatedKey(slot: slot, rank: rank))
     }
     shards[shard].stays[slot].outgoing = nil
     shards[shard].stays[slot].incoming = nil

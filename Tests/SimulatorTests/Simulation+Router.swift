@@ -81,10 +81,19 @@ extension Simulation {
   private mutating func way(
     of hop: Hop, isBehindLook: Bool, worker index: Int
   ) -> SimulatedRoute? {
+    if let half = hop.half { return .there(worker: worker(of: half.target), asked: nil) }
     if let asked = hop.asked, worker(of: asked) != index {
       return .there(worker: worker(of: asked), asked: asked)
     }
-    if let way = wayHere(hop.command, asked: hop.asked, worker: index) { return way }
+    if let way = wayHere(hop.command, asked: hop.asked, worker: index) {
+      if case .here = way, case .scan(let cursor) = hop.command,
+        let target = targetByPresence(of: cursor.slot, worker: index), worker(of: target) != index
+      {
+        // Both halves of it are run as if they came from another worker.
+        return .there(worker: index, asked: nil)
+      }
+      return way
+    }
     if !isBehindLook {
       refreshMap(worker: index)
       if !workers[index].mail.isEmpty { return nil }
@@ -158,7 +167,9 @@ extension Simulation {
     case .down:
       takeOn(hop)
       var reply = SimulatedReply.clusterDown
-      if case .scan(let cursor) = hop.command { reply = .scanned([], next(behind: cursor)) }
+      if case .scan(let cursor) = hop.command {
+        reply = .scanned([], ScanCursor(slot: cursor.slot + 1))
+      }
       fill(hop, reply)
       return true
     case .here: bound = index
@@ -181,7 +192,10 @@ extension Simulation {
     case .here(let shard, let isAsking):
       hit(.routedHere)
       takeOn(hop)
-      fill(hop, run(hop, at: shard, isAsking: isAsking))
+      guard case .done(let reply) = run(hop, at: shard, isAsking: isAsking, worker: index) else {
+        preconditionFailure("half a walk")
+      }
+      fill(hop, reply)
     case .there(let worker, let asked):
       if (routerClients[client].lanes[worker]?.count ?? 0) >= options.batchLimit {
         hit(.batchFull)
@@ -252,6 +266,11 @@ extension Simulation {
     }
     batch.due = due(after: last?.due ?? now)
     if numbers.chance(options.hopSlowness) { batch.due += 20 + numbers.below(options.longDelay) }
+    if !batch.isAnswered, batch.hops.contains(where: { $0.half != nil }),
+      numbers.chance(options.halfSlowness)
+    {
+      batch.due += 100 + numbers.below(900)
+    }
     workers[index].hops.append(batch)
   }
 
@@ -262,6 +281,9 @@ extension Simulation {
     let client = batch.client
     for var hop in batch.hops {
       hop.asked = nil
+      // If the second half of a SCAN was not run, all of it begins again.
+      let wasHalf = hop.half != nil
+      hop.half = nil
       switch hop.outcome {
       case .done(let reply):
         fill(hop, reply)
@@ -275,7 +297,10 @@ extension Simulation {
       case .later:
         routerClients[client].notBefore = now + 1 + numbers.below(5)
         hop.tries += 1
-      case .elsewhere: hop.tries += 1
+      case .elsewhere:
+        hop.tries += 1
+        if wasHalf { beginAgain(&hop) }
+      case .half(let half): hop.half = half
       case .again: break
       case nil: preconditionFailure("a hop was forgotten")
       }
@@ -291,6 +316,16 @@ extension Simulation {
       if mutation == .bouncedResentOutOfOrder { routerClients[client].bounced.reverse() }
     }
     flush(client)
+  }
+
+  /// A SCAN begins again because of the map's epoch, which has grown since the first half. Where it has
+  /// not the source's worker knows an old map, and may do so for ever.
+  private mutating func beginAgain(_ hop: inout Hop) {
+    hop.beginnings = hop.epoch == board.epoch ? hop.beginnings + 1 : 1
+    hop.epoch = board.epoch
+    if hop.beginnings > 3 {
+      fail(.liveness, "\(hop.command) begins again for ever, though the map stays")
+    }
   }
 
   /// A reply is there.

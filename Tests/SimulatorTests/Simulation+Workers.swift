@@ -222,7 +222,6 @@ extension Simulation {
       }
       shards[target].stays[slot].table = table
       shards[target].stays[slot].incoming = nil
-      arrivals[slot] += 1
       if incoming != nil { lastOpen[slot] = now }
       if table.values[SimulatedKey.counter] > 0 { hit(.counterMoved) }
       if table.values[SimulatedKey.deleted] == 0,

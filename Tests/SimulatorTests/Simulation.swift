@@ -67,6 +67,8 @@ struct SimulationOptions {
   var walkerCount = 0
   /// In how many of 1000 cases a batch of hops takes longer still.
   var hopSlowness = 10
+  /// In how many of 1000 cases the second half of a walk's call comes when the slot may have gone on.
+  var halfSlowness = 10
   /// The most hops in a batch.
   var batchLimit = 4
 }
@@ -153,10 +155,10 @@ struct Simulation {
   var deletions = Array(repeating: 0, count: keyCount)
   /// Keys that a documented hole has taken out of the checks.
   var isExcused = Array(repeating: false, count: keyCount)
+  /// Those of them that went with their slot, and may have come anew: walks have to meet them.
+  var isDropped = Array(repeating: false, count: keyCount)
   /// How many increments were acknowledged to clients.
   var acknowledgedIncrements = Array(repeating: 0, count: keyCount)
-  /// By slot: how often it has come to a new owner.
-  var arrivals = Array(repeating: 0, count: slots.count)
   /// By slot: when it was last open.
   var lastOpen = Array(repeating: -1, count: slots.count)
   /// Slots whose place has changed in this step.
@@ -227,9 +229,11 @@ struct Simulation {
       // Slots are moved by hand, and walked through meanwhile.
       options.hasPresenceMoves = true
       options.busySlotCount = 1 + options.busySlotCount / 2
-      options.walkerCount = 2
+      options.walkerCount = 3
+      options.workerCount = max(options.workerCount, 2)
       options.routerClientCount = 2
-      options.hopSlowness = 150
+      options.hopSlowness = 300
+      options.halfSlowness = 300
       options.callOffs = 350
     default: break
     }

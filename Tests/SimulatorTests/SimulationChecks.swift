@@ -72,9 +72,10 @@ enum Probe: Int, CaseIterable, Hashable, Sendable {
   case hopElsewhere, hopAsk, hopLater, cameBackBehind, gaveBackRest
   /// It was sent again by a newer map, or with ASKING; or a look found what it needed.
   case retriedByMap, bouncedAgain, askedHop, lookFoundForHop
-  case walked, scannedOpenSlot, secondLook
-  /// The slot has got another owner within a first or a second look.
-  case firstLookBeginsAgain, secondLookGoesOn
+  case walked, scannedOpenSlot, stoppedBeforeOpenSlot
+  /// The second half of a walk's call in a slot that is open by presence: on the same worker or not;
+  /// it was too late, so that all began again; its shard neither had nor imported the slot.
+  case bothHalvesHere, secondHalfElsewhere, secondHalfBegunAgain, targetKnowsNothing
 }
 
 /// One way of breaking the rules.
@@ -155,10 +156,19 @@ enum SimulationMutation: String, CaseIterable, Hashable, Sendable {
   case hopServedByOldOwner
   /// A hop with ASKING is run without a verdict.
   case askedHopNotDecided
-  /// A walk leaves a slot that is open by presence without a look at its target.
-  case scanSkipsSecondLook
-  /// A walk's cursor does not say which stay of an open slot it speaks of.
-  case scanForgetsStay
+  /// A walk leaves a slot that is open by presence without a second half at its target.
+  case scanSkipsSecondHalf
+  /// A walk goes through what the target was given first, and then through the source's table.
+  case scanSecondHalfFirst
+  /// A walk goes on from the place that is farther on of the two that the halves have come to.
+  case scanTakesFartherCursor
+  /// The second half is run whatever the map's epoch.
+  case scanIgnoresEpoch
+  /// A worker walks by the map that it knows, without a look at the board.
+  case scanKnowsOldMap
+  /// A walk goes from another slot into one that is open by presence, in the same call and without a
+  /// second half.
+  case scanRunsIntoOpenSlot
   /// A walk goes on where its hop has come to, whoever has the slot.
   case scanGoesToOldOwner
 }
