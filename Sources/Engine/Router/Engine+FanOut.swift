@@ -37,12 +37,12 @@ extension Engine {
       let isJoint = settings.routerAtomic || call.id == .msetnx
       if isJoint, !isHere(ways) {
         putOffJointly(call)
+      } else if !mayDeal(ways, call) {
+        stayBehind(call)
       } else if call.id == .msetnx, isAnyThere(ways, call, ranges.span) {
         reply.integer(0)
-      } else if mayDeal(ways, call) {
-        deal(ways, call, ranges.span, step: step, merge)
       } else {
-        stayBehind(call)
+        deal(ways, call, ranges.span, step: step, merge)
       }
     }
     ways.removeAll()
@@ -246,7 +246,7 @@ extension Engine {
       if router.peers.count <= 1 || call.id == .monitor && isInTransaction { return true }
       fanOutToAll(call)
       return false
-    case .debug where Self.debugsKeys(call): return refuseWholeKeyspace()
+    case .debug where mayDebug && Self.debugsKeys(call): return refuseWholeKeyspace()
     default: break
     }
     if known.attention.contains(.wholeKeyspace) { return refuseWholeKeyspace() }

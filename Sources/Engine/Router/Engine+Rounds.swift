@@ -450,12 +450,13 @@ extension Engine {
     if case .ask(let target) = bounced.outcome { hop.asked = target }
     // If the second half of a SCAN did not run there, all of it begins again.
     hop.half = nil
+    var isCounted = bounced.outcome != .again
     if case .half(var half) = bounced.outcome {
       half.isSecond = true
       hop.half = half
-    } else if bounced.outcome != .again {
-      hop.tries &+= 1
+      isCounted = false
     }
+    if isCounted { hop.tries &+= 1 }
     bounced.batch.load.hops[bounced.index] = hop
     if hop.tries & 3 == 3 {
       // From one to the other and back: they will agree.
@@ -492,7 +493,7 @@ extension Engine {
     let readsOnly = !isAsked && hot[Int(request.id.rawValue)].attention.contains(.readsOnly)
     if hop.kind != .worker, !router.round.mayRun(on: target, readsOnly: readsOnly) {
       // Its turn comes when those before it have been run.
-      if bounced.outcome != .again { bounced.batch.load.hops[bounced.index].tries &-= 1 }
+      if isCounted { bounced.batch.load.hops[bounced.index].tries &-= 1 }
       return false
     }
     switch way {
@@ -500,7 +501,7 @@ extension Engine {
       router.round.notBefore = now + 1
       return false
     case .there(let worker, let asked):
-      note(target: worker, request.id, asked)
+      router.round.note(target: worker, readsOnly: readsOnly)
       hop.asked = asked
       let transaction = hop.transaction
       if transaction >= 0 {
