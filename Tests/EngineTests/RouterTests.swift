@@ -333,7 +333,6 @@ private let keys = Two.keys
     #expect(
       two.first.ask("SELECT 1", from: two.first.client)
         == "-ERR SELECT is not allowed in cluster mode")
-    #expect(two.ask("DEBUG DIGEST").hasPrefix("-ERR This command concerns a whole shard"))
   }
 
   /// Every order in which moves, turns and sends can come; no increment is lost, and replies count up.
