@@ -71,8 +71,9 @@ class MovesByHand(Resizes):
                 homes = {slot: slot * SHARDS // 16384 for slot in self.slots}
                 while not self.isOver:
                     slot = self.slots[self.done % len(self.slots)]
-                    self.move(shards, ids, slot, homes[slot], (homes[slot] + 1 + self.done % (SHARDS - 1)) % SHARDS)
-                    homes[slot] = (homes[slot] + 1 + self.done % (SHARDS - 1)) % SHARDS
+                    target = (homes[slot] + 1 + self.done % (SHARDS - 1)) % SHARDS
+                    self.move(shards, ids, slot, homes[slot], target)
+                    homes[slot] = target
                     self.done += 1
         except Exception as error:
             self.failures.append(repr(error))

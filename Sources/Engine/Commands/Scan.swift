@@ -70,11 +70,6 @@ extension Engine {
 
     var isOver: Bool { seen >= count || units <= 0 }
 
-    init(slot: Int, prefix: UInt64, count: Int64, units: Int, isString: Bool, pattern: Int) {
-      (self.slot, self.prefix, self.count) = (slot, prefix, count)
-      (self.units, self.isString, self.pattern) = (units, isString, pattern)
-    }
-
     /// Goes on to the next slot.
     mutating func pass() {
       slot += 1

@@ -60,13 +60,10 @@ extension Engine {
   /// Whether no part of a command could have its effect before that of a request that is under way.
   private func mayDeal(_ ways: borrowing Pile<Way>, _ call: Call) -> Bool {
     if !router.hasOpenRound { return true }
-    let readsOnly = hot[Int(call.id.rawValue)].attention.contains(.readsOnly)
     for i in ways.indices {
-      var (worker, isAsked) = (self.worker, false)
-      if case .there(let other, let asked) = ways[i].route {
-        (worker, isAsked) = (other, asked != nil)
-      }
-      if !router.round.mayRun(on: worker, readsOnly: readsOnly && !isAsked) { return false }
+      var (target, asked): (Int, ShardID?) = (worker, nil)
+      if case .there(let other, let shard) = ways[i].route { (target, asked) = (other, shard) }
+      if !router.round.mayRun(on: target, readsOnly: readsOnly(call.id, asked)) { return false }
     }
     return true
   }

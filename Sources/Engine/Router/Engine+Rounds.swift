@@ -486,11 +486,9 @@ extension Engine {
       // Both halves of it are run as if they came from another worker.
       way = .there(worker: worker, asked: nil)
     }
-    var target = worker
-    if case .there(let other, _) = way { target = other }
-    var isAsked = false
-    if case .there(_, .some) = way { isAsked = true }
-    let readsOnly = !isAsked && hot[Int(request.id.rawValue)].attention.contains(.readsOnly)
+    var (target, asked): (Int, ShardID?) = (worker, nil)
+    if case .there(let other, let shard) = way { (target, asked) = (other, shard) }
+    let readsOnly = readsOnly(request.id, asked)
     if hop.kind != .worker, !router.round.mayRun(on: target, readsOnly: readsOnly) {
       // Its turn comes when those before it have been run.
       if isCounted { bounced.batch.load.hops[bounced.index].tries &-= 1 }

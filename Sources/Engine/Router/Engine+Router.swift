@@ -100,13 +100,13 @@ extension Engine {
     {
       let owner = keyspace.owner(of: call.slot)
       if owner >= 0 {
-        if router.hasOpenRound, staysBehind(call, known, to: worker) { return false }
+        if router.hasOpenRound, staysBehind(call, to: worker) { return false }
         act(as: owner)
         return true
       }
       let worker = workerByMap(call.slot)
       if worker >= 0, canSend(to: worker) {
-        if router.hasOpenRound, staysBehind(call, known, to: worker) { return false }
+        if router.hasOpenRound, staysBehind(call, to: worker) { return false }
         hop(call, Hop(), to: worker)
         return false
       }
@@ -160,12 +160,12 @@ extension Engine {
     }
     switch route {
     case .here(let shard, let table):
-      if staysBehind(call, known, to: worker) { return false }
+      if staysBehind(call, to: worker) { return false }
       act(as: shard)
       if table == call.slot { return true }
       runInOpenTable(call, known, table)
     case .there(let worker, let asked):
-      if staysBehind(call, known, to: worker, asked) { return false }
+      if staysBehind(call, to: worker, asked) { return false }
       hop(call, Hop(asked: asked), to: worker)
     case .later: putOff(call, isLate: true)
     case .down: fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
@@ -313,21 +313,23 @@ extension Engine {
   @inline(__always)
   mutating func note(target worker: Int, _ id: CommandID, _ asked: ShardID?) {
     if !settings.routerOrdered { return }
-    // Where ASKING is needed the key may be on its way: reads of it keep their order too.
-    router.round.note(
-      target: worker,
-      readsOnly: asked == nil && hot[Int(id.rawValue)].attention.contains(.readsOnly))
+    router.round.note(target: worker, readsOnly: readsOnly(id, asked))
+  }
+
+  /// Whether a command may run beside others that just read. Where ASKING is needed the key may be on its way: reads of it keep their order too.
+  @inline(__always)
+  func readsOnly(_ id: CommandID, _ asked: ShardID?) -> Bool {
+    asked == nil && hot[Int(id.rawValue)].attention.contains(.readsOnly)
   }
 
   /// Whether a command has to wait, and does, because its effect could come before that of one that is under way (I5). It is not done with:
   /// it is parsed once more when the round is over.
   @inline(__always)
   private mutating func staysBehind(
-    _ call: Call, _ known: HotCommand, to worker: Int, _ asked: ShardID? = nil
+    _ call: Call, to worker: Int, _ asked: ShardID? = nil
   ) -> Bool {
     if !router.hasOpenRound
-      || router.round.mayRun(
-        on: worker, readsOnly: asked == nil && known.attention.contains(.readsOnly))
+      || router.round.mayRun(on: worker, readsOnly: readsOnly(call.id, asked))
     {
       return false
     }
