@@ -57,7 +57,8 @@ let package = Package(
       name: "SimulatorTests", dependencies: ["Sharding", "TestSupport"], exclude: ["README.md"],
       swiftSettings: strict),
     .testTarget(
-      name: "StorageTests", dependencies: ["Storage", "CJemalloc"], swiftSettings: strict),
+      name: "StorageTests", dependencies: ["Storage", "CJemalloc", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "EngineTests",
       dependencies: ["Engine", "RESP", "Sharding", "Storage", "CJemalloc", "Transcript"],

@@ -131,6 +131,10 @@ struct HotCommand {
     if command.id == .info { attention.remove(.wholeKeyspace) }
     if command.flags.contains(.noMulti) { attention.insert(.notInMulti) }
     if command.flags.contains(.readonly) { attention.insert(.readsOnly) }
+    // Redis does not call the last ones fast because of the values that they free: here a large one is freed in slices.
+    if command.flags.contains(.fast) || [.set, .setex, .psetex, .del].contains(command.id) {
+      attention.insert(.brief)
+    }
   }
 
   /// In `lastKey`: the only other key is the one that SORT stores to.
@@ -150,5 +154,7 @@ struct HotCommand {
     static let notInMulti = Attention(rawValue: 32)
     /// Has no effect that others could see.
     static let readsOnly = Attention(rawValue: 64)
+    /// Its work is no more than its request and its reply are long.
+    static let brief = Attention(rawValue: 128)
   }
 }

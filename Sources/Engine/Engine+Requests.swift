@@ -249,7 +249,8 @@ extension Engine {
       if hasFailed { statistics.commands[Int(call.id.rawValue)].rejected &+= 1 }
       sessions[current].lastCommand = call.id
     }
-    lastNanoseconds = clock.nanoseconds()
+    // Of one that is under way to another worker the end of the round says it.
+    if !router.hasOpenRound { leaveOutTime() }
     pauseIfFull()
   }
 

@@ -4,7 +4,8 @@ internal import Storage
 internal import Synchronization
 
 // An engine is what one worker thread owns (DESIGN §1, §8): its shards' slot tables and its sessions. It is a function of its state,
-// the bytes that come and the time that it is told; it has no thread, no socket and no clock of its own.
+// the bytes that come and the time that it is told; it has no thread, no socket and no clock of its own. So while its owner sleeps other
+// workers can use it, one at a time (`Engine+Neighbours.swift`); what they allocate there comes from their own arenas.
 //
 // The way of a command
 // ====================

@@ -25,7 +25,7 @@ extension Engine {
   }
 
   /// Whether there is work of some kind.
-  private var hasWork: Bool {
+  var hasWork: Bool {
     hasWork(.flush) || hasWork(.expiry) || hasWork(.eviction) || hasWork(.defragmentation)
       || hasWork(.tick)
   }

@@ -1,5 +1,5 @@
 public import Sharding
-internal import Storage
+public import Storage
 internal import Synchronization
 
 /// A message from one worker or the control plane to a worker.
@@ -43,6 +43,9 @@ public final class Mailbox: Sendable {
   /// Whoever reads here looks before it waits: the bell need not be rung.
   private let isAwake = Atomic<Bool>(false)
   private let bell = Mutex<Bell?>(nil)
+  /// The engine of the worker that reads here, while that sleeps: what others want of it that is brief they do themselves
+  /// (`Engine+Neighbours.swift`). Empty for an engine that nobody lends.
+  public let loan = Loan<Engine>()
 
   /// What is rung for the worker that reads here. A type of its own: a bare closure in a generic box is wrapped once more by every access.
   private struct Bell: Sendable {
@@ -101,6 +104,9 @@ public final class Mailbox: Sendable {
     }
     ring()
   }
+
+  /// Has the worker that reads here do a turn.
+  func wake() { ring() }
 
   /// Wakes the worker that reads here, unless it will look before it waits. In one order of all threads either it is seen to be awake, and
   /// then looks later than this message came, or it is rung.

@@ -127,8 +127,10 @@ struct CommandQueue: ~Copyable {
         byteCount: Int32(clamping: argumentByteCount), firstBulk: Int32(bulks.count),
         bulkCount: Int32(large.count),
         slot: Int32(call.slot), hash: call.hash))
-    bulks += large
-    for bulk in large { bulkByteCount += bulk.byteCount }
+    if !large.isEmpty {
+      bulks += large
+      for bulk in large { bulkByteCount += bulk.byteCount }
+    }
     if isDeniedWithoutMemory { self.isDeniedWithoutMemory = true }
     if call.slot >= 0 {
       if slot < 0 { slot = call.slot } else if slot != call.slot { isCrossSlot = true }

@@ -1,6 +1,7 @@
 internal import Engine
 internal import Glibc
 internal import Reactor
+internal import Storage
 
 /// What a worker is made from.
 struct WorkerOptions: Sendable {
@@ -30,7 +31,13 @@ struct WorkerOptions: Sendable {
 /// output and of its large arguments until then.
 struct WorkerLoop: ~Copyable {
   private var reactor: Reactor
-  private var engine: Engine
+  /// Where the engine is, which others may use while this worker sleeps.
+  private let loan: Loan<Engine>
+  private let own: Loan<Engine>.Own
+  private var engine: Engine {
+    @inline(__always) _read { yield own.value }
+    @inline(__always) nonmutating _modify { yield &own.value }
+  }
   private var connections: [ConnectionID] = []
   /// What is listened to, by the tags of events; a descriptor of −1 was closed.
   private var listeners: [(fileDescriptor: Int32, shard: Int?)]
@@ -77,7 +84,9 @@ struct WorkerLoop: ~Copyable {
     let place = try Self.waitingPlace()
     waitingPlace = place
     reactor = newReactor
-    engine = newEngine
+    loan = options.engine.mailbox.loan
+    loan.put(newEngine)
+    own = loan.own
     index = options.engine.worker
     listeners = options.listeners
     sequencer = options.sequencer
@@ -94,6 +103,8 @@ struct WorkerLoop: ~Copyable {
       reactor.add(listener: listener.fileDescriptor, tag: UInt32(place))
     }
   }
+
+  deinit { _ = loan.remove() }
 
   private static func reactor(_ options: WorkerOptions) throws(WorkerFailure) -> Reactor {
     do throws(ReactorError) {
@@ -154,12 +165,15 @@ struct WorkerLoop: ~Copyable {
       // While it works nobody has to wake it: it looks into its mailbox before it waits.
       if timeout > 0, engine.expectsWord(), hasComeSoon() { timeout = 0 }
       if timeout > 0, !engine.mailbox.fallAsleep() { timeout = 0 }
+      let sleeps = timeout > 0
+      if sleeps { loan.lend() }
+      defer { if sleeps { loan.takeBack() } }
       count = try reactor.turn(timeout: timeout)
-      engine.mailbox.wakeUp()
     } catch {
       process.failed("worker \(index): \(error)")
       return .failed
     }
+    engine.mailbox.wakeUp()
     now = SystemClock.unixMicroseconds
     monotonic = Int64(SystemClock.monotonicNanoseconds)
     engine.beginTurn(microseconds: now)
@@ -355,11 +369,12 @@ struct WorkerLoop: ~Copyable {
     // Nothing joins the list while it is served.
     let count = engine.listedCount
     if count == 0 { return }
+    let own = own
     for place in 0..<count {
       let client = engine.listed(place)
       let connection = connections[Int(client.index)]
       if engine.hasOutput(client) {
-        reactor.send(connection, engine.output(of: client), awaited: engine.awaitsSend(client))
+        Self.send(client, by: connection, &reactor, own.value)
         engine.beganSending(client)
       }
       switch engine.duty(of: client) {
@@ -374,6 +389,15 @@ struct WorkerLoop: ~Copyable {
       }
     }
     engine.clearListed()
+  }
+
+  /// The engine lends the bytes until they are sent.
+  @inline(__always)
+  private static func send(
+    _ client: ClientID, by connection: ConnectionID, _ reactor: inout Reactor,
+    _ engine: borrowing Engine
+  ) {
+    reactor.send(connection, engine.output(of: client), awaited: engine.awaitsSend(client))
   }
 
   private mutating func receiveDirectly(_ connection: ConnectionID, _ client: ClientID) {

@@ -13,6 +13,10 @@ struct Two: ~Copyable {
   var second: Rig
   /// A client of the router.
   let client: ClientID
+  /// In the place of an engine that is lent.
+  private var stand: Engine?
+  /// How often they have had their turns: every other time the first sleeps while the second sends, and the other way round.
+  private var passes = 0
 
   init(settings: Settings = Settings()) throws {
     let board = MapBoard(.test(4))
@@ -22,19 +26,46 @@ struct Two: ~Copyable {
       board: board, worker: 0, of: mailboxes, local: [1, 3], settings: settings, turn: turn)
     let second = try Rig(
       board: board, worker: 1, of: mailboxes, local: [2, 4], settings: settings, turn: turn)
+    let spare = try Engine(EngineOptions(board: board, clock: .still))
     client = try first.connect(to: nil)
     self.first = first
     self.second = second
     self.board = board
+    stand = consume spare
   }
 
   /// One turn of the second worker, then one of the first.
   mutating func pass() {
-    first.engine.sendHops()
+    passes += 1
+    if passes % 2 == 0 { sendToSleeper() } else { first.engine.sendHops() }
     Self.turn(&second.engine)
-    second.engine.sendHops()
+    if passes % 2 == 0 {
+      Self.send(from: &second.engine, to: &first.engine, in: &stand)
+    } else {
+      second.engine.sendHops()
+    }
     Self.turn(&first.engine)
     first.engine.sendHops()
+  }
+
+  /// The first worker sends what it has for the second while that sleeps, and so may do it itself.
+  mutating func sendToSleeper() {
+    Self.send(from: &first.engine, to: &second.engine, in: &stand)
+  }
+
+  private static func send(
+    from sender: inout Engine, to sleeper: inout Engine, in stand: inout Engine?
+  ) {
+    let loan = sleeper.mailbox.loan
+    guard var lent = stand.take() else { return }
+    swap(&lent, &sleeper)
+    loan.put(consume lent)
+    loan.lend()
+    sender.sendHops()
+    loan.takeBack()
+    guard var own = loan.remove() else { return }
+    swap(&own, &sleeper)
+    stand = consume own
   }
 
   /// Until nothing is under way any more.

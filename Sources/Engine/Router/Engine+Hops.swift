@@ -11,6 +11,7 @@ extension Engine {
   private static let fewClients = 2
 
   /// Whether a hop can be added to what goes to a worker.
+  @inline(__always)
   func canSend(to worker: Int) -> Bool {
     worker < router.peers.count && (router.lanes.isEmpty || !router.lanes[worker].isFull)
   }
@@ -23,7 +24,7 @@ extension Engine {
     do throws(OutOfMemory) {
       try router.lanes[worker].queue.append(call, large: large, isDeniedWithoutMemory: false)
     } catch { return abandon(index) }
-    addAppended(hop, to: worker, for: index)
+    addAppended(hop, call.id, to: worker, for: index)
   }
 
   /// The same for the part of a request that concerns one key.
@@ -35,7 +36,7 @@ extension Engine {
       try router.lanes[worker].queue.append(
         part: key, step: step, of: call, id: call.id, slot: way.slot, way.hash, large: large)
     } catch { return abandon(current) }
-    addAppended(hop, to: worker, for: current)
+    addAppended(hop, call.id, to: worker, for: current)
   }
 
   /// Adds an EXEC of a client with its transaction.
@@ -51,20 +52,18 @@ extension Engine {
 
   /// Its request is in the queue already.
   @inline(__always)
-  private mutating func addAppended(_ hop: Hop, to worker: Int, for index: Int32) {
-    let first = router.lanes[worker].hops.count
-    router.lanes[worker].hops.append(hop)
+  private mutating func addAppended(
+    _ hop: Hop, _ id: CommandID, to worker: Int, for index: Int32
+  ) {
+    let isBrief = hop.kind == .keyed && hot[Int(id.rawValue)].attention.contains(.brief)
     let isAwaited = hop.kind != .unwatch
-    let last = router.lanes[worker].groups.count &- 1
-    if last >= 0, router.lanes[worker].groups[last].client.index == index,
-      router.lanes[worker].groups[last].clientNumber == sessions[index].id,
-      router.lanes[worker].groups[last].isAwaited == isAwaited
-    {
-      router.lanes[worker].groups[last].count &+= 1
-    } else {
-      beginGroup(at: first, isAwaited: isAwaited, to: worker, for: index)
+    let isOfGroup = router.lanes[worker].append(
+      hop, isBrief: isBrief, isAwaited: isAwaited, of: index, sessions[index].id)
+    if !isOfGroup {
+      beginGroup(
+        at: router.lanes[worker].hops.count &- 1, isAwaited: isAwaited, to: worker, for: index)
     }
-    if first &+ 1 >= HopLoad.hopLimit || router.lanes[worker].isFull { endBatch(of: index) }
+    if router.lanes[worker].isFull { endBatch(of: index) }
   }
 
   /// A batch is full. What follows of a client must not be run where something before it, in another batch, comes back unrun: it waits.
@@ -105,7 +104,7 @@ extension Engine {
   }
 
   /// Leaves what was gathered for a worker in its mailbox. If that is full it stays, and is tried again in the next turn.
-  private mutating func post(_ worker: Int) {
+  mutating func post(_ worker: Int) {
     let batch = router.free.popLast() ?? HopBatch(from: mailbox)
     batch.worker = worker
     swap(&batch.load, &router.lanes[worker])
@@ -122,7 +121,9 @@ extension Engine {
 
   /// Sends what was gathered. Called at the end of a turn.
   public mutating func sendHops() {
-    for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty { post(worker) }
+    for worker in router.lanes.indices where !router.lanes[worker].hops.isEmpty {
+      helpOrPost(worker)
+    }
     router.isFollowed = false
   }
 

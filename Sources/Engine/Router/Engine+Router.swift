@@ -11,6 +11,8 @@ internal import Storage
 //               PING                                                                     │
 //             replies in order ◀── round complete ◀── mailbox of worker 0 ◀── the same batch, with replies
 //
+// A worker that sleeps is not woken for a few short requests: worker 0 runs them in its place (`Engine+Neighbours.swift`).
+//
 // Rounds
 // ======
 // What one run of a client's bytes sends to other workers, and what is run between it here, is a *round*. While a round is under way
@@ -100,7 +102,10 @@ extension Engine {
     {
       let owner = keyspace.owner(of: call.slot)
       if owner >= 0 {
-        if router.hasOpenRound, staysBehind(call, to: worker) { return false }
+        if router.hasOpenRound {
+          if staysBehind(call, to: worker) { return false }
+          leaveOutTime()
+        }
         act(as: owner)
         return true
       }
@@ -161,6 +166,7 @@ extension Engine {
     switch route {
     case .here(let shard, let table):
       if staysBehind(call, to: worker) { return false }
+      if router.hasOpenRound { leaveOutTime() }
       act(as: shard)
       if table == call.slot { return true }
       runInOpenTable(call, known, table)
@@ -384,6 +390,7 @@ extension Engine {
     postFullLanes()
     if !router.hasOpenRound { return }
     router.hasOpenRound = false
+    leaveOutTime()
     guard let round = sessions[index].round else { return }
     router.round.endInline(at: reply.queue.byteCount)
     swap(&reply.queue, &router.round.inline)

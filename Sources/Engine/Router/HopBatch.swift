@@ -103,6 +103,8 @@ struct HopLoad: ~Copyable {
   var answers = Pile<HopAnswer>()
   var transactions: [Transaction] = []
   var replies = OutputQueue()
+  /// All of them are short work.
+  var isBrief = true
 
   /// Whether no more should be added.
   var isFull: Bool { hops.count >= Self.hopLimit || queue.byteCount >= Self.byteLimit }
@@ -111,12 +113,30 @@ struct HopLoad: ~Copyable {
   static let hopLimit = 1024
   static let byteLimit = 256 << 10
 
+  /// Adds a hop whose request is in the queue already. Whether the last group is that client's, and has it.
+  @inline(__always)
+  mutating func append(
+    _ hop: Hop, isBrief: Bool, isAwaited: Bool, of index: Int32, _ clientNumber: UInt64
+  ) -> Bool {
+    hops.append(hop)
+    if !isBrief { self.isBrief = false }
+    let last = groups.count &- 1
+    if last < 0 || groups[last].client.index != index
+      || groups[last].clientNumber != clientNumber || groups[last].isAwaited != isAwaited
+    {
+      return false
+    }
+    groups[last].count &+= 1
+    return true
+  }
+
   /// Forgets everything but the memory. The replies were taken before.
   mutating func removeAll() {
     queue.removeAll()
     groups.removeAll()
     hops.removeAll()
     answers.removeAll()
+    isBrief = true
     if !transactions.isEmpty { transactions = [] }
   }
 }
