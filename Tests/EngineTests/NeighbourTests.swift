@@ -85,14 +85,15 @@ import Transcript
 
   @Test func muchOrLongWorkIsLeft() throws {
     var two = try Two()
-    let many = Array(repeating: "INCR \(there)", count: 129).joined(separator: "\n")
+    let many = Array(repeating: "INCR \(there)", count: 257).joined(separator: "\n")
     #expect(!isHelped(&two, many))
     #expect(isHelped(&two, "INCR \(there)"))
     // Its work is not bounded by the length of request and reply.
     #expect(!isHelped(&two, "BITCOUNT \(there)"))
     #expect(!isHelped(&two, "DBSIZE"))
-    let long = String(repeating: "x", count: 17 << 10)
-    #expect(!isHelped(&two, "SET \(there) \(long)"))
+    let long = String(repeating: "x", count: 31 << 10)
+    #expect(isHelped(&two, "SET \(there) \(long)"))
+    #expect(!isHelped(&two, "SET \(there) \(long)\nSET \(there) \(long)\nSET \(there) \(long)"))
     #expect(!isHelped(&two, "WATCH \(there)"))
     #expect(!isHelped(&two, "MULTI\nSET \(there) 1\nEXEC"))
   }

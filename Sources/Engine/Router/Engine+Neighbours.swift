@@ -14,8 +14,8 @@ internal import Storage
 
 extension Engine {
   /// Requests that are run for a worker that sleeps, at most, and the bytes of them.
-  private static let neighbourHops = 128
-  private static let neighbourByteLimit = 16 << 10
+  private static let neighbourHops = 256
+  private static let neighbourByteLimit = 64 << 10
 
   /// Does what was gathered for a worker if it sleeps and it is little; else leaves it in its mailbox. What clients ask for behind it is done
   /// in the same way, until it is much: that stays for the next turn.
