@@ -52,8 +52,9 @@ struct Hop {
 /// Hops of one client for one worker: there, and back with what has become of them.
 struct HopBatch {
   let client: Int
-  /// Where the answers go.
+  /// Where the answers go, and where it goes first.
   let origin: Int
+  let target: Int
   var hops: [Hop]
   /// When it arrives.
   var due: Int

@@ -242,20 +242,49 @@ extension Simulation {
 
   /// Sends what was gathered, and the client what is answered.
   private mutating func endRun(of client: Int) {
-    for worker in routerClients[client].lanes.keys.sorted() { post(client, to: worker) }
+    var helped: [HopBatch] = []
+    for worker in routerClients[client].lanes.keys.sorted() {
+      if helps(worker), let batch = gather(client, to: worker) {
+        helped.append(batch)
+      } else {
+        post(client, to: worker)
+      }
+    }
     if routerClients[client].outstanding > 0, routerClients[client].boundFor.count > 1 {
       hit(.readsSideBySide)
     }
     if routerClients[client].outstanding == 0 { routerClients[client].boundFor = [] }
     flush(client)
+    for batch in helped { help(batch.target, batch) }
   }
 
   private mutating func post(_ client: Int, to target: Int) {
-    guard let hops = routerClients[client].lanes.removeValue(forKey: target) else { return }
+    if let batch = gather(client, to: target) { leave(batch, with: target) }
+  }
+
+  private mutating func gather(_ client: Int, to target: Int) -> HopBatch? {
+    guard let hops = routerClients[client].lanes.removeValue(forKey: target) else { return nil }
     let origin = routerClients[client].worker
     trace("router client \(client) sends \(hops.map(\.number)) to worker \(target)")
-    leave(HopBatch(client: client, origin: origin, hops: hops, due: now), with: target)
     routerClients[client].outstanding += 1
+    return HopBatch(client: client, origin: origin, target: target, hops: hops, due: now)
+  }
+
+  /// Whether a worker sleeps without mail, so that others do for it what they would send.
+  private mutating func helps(_ worker: Int) -> Bool {
+    guard hasHelp, case .none = workers[worker].activity else { return false }
+    let isIdle = workers[worker].mail.isEmpty && workers[worker].hops.isEmpty
+    return isIdle && numbers.chance(500)
+  }
+
+  /// Runs a batch in the place of its worker, and takes it back at once.
+  private mutating func help(_ worker: Int, _ batch: HopBatch) {
+    hit(.helped)
+    workers[worker].activity = .serving(batch, isBehindLook: false)
+    while case .serving(let batch, let isBehindLook) = workers[worker].activity {
+      serve(batch, isBehindLook: isBehindLook, worker: worker)
+    }
+    take(workers[batch.origin].hops.removeLast())
   }
 
   /// Leaves a batch with a worker, behind what the same one has sent there.

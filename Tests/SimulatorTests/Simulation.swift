@@ -126,6 +126,8 @@ struct Simulation {
 
   let seed: UInt64
   let mutation: SimulationMutation?
+  /// Whether workers that sleep are helped (`Simulation+Router.swift`).
+  let hasHelp: Bool
   let options: SimulationOptions
   var numbers: Numbers
   var now = 0
@@ -171,9 +173,10 @@ struct Simulation {
   var isTraced = false
 
   /// The world of a seed, before the first step.
-  init(seed: UInt64, mutation: SimulationMutation? = nil) {
+  init(seed: UInt64, mutation: SimulationMutation? = nil, hasHelp: Bool = false) {
     self.seed = seed
     self.mutation = mutation
+    self.hasHelp = hasHelp
     numbers = Numbers(seed: seed)
     var options = SimulationOptions()
     options.shardCount = 2 + numbers.below(3)

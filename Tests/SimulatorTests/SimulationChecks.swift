@@ -68,6 +68,8 @@ enum Probe: Int, CaseIterable, Hashable, Sendable {
   case presenceHole
   /// The router: run where the client is, put off until what is in flight has come back.
   case routedHere, routedLater, putOffByView, putOffBehindOthers, batchFull, readsSideBySide
+  /// A batch was run in the place of a worker that slept.
+  case helped
   /// A hop found its slot gone, or was sent back for another reason; others behind it came back.
   case hopElsewhere, hopAsk, hopLater, cameBackBehind, gaveBackRest
   /// It was sent again by a newer map, or with ASKING; or a look found what it needed.

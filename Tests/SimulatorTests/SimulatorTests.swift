@@ -17,7 +17,8 @@ private func setting(_ name: String) -> Int? {
     var operationCount = 0
     var stepCount = 0
     for seed in first..<(first + count) {
-      var simulation = Simulation(seed: UInt64(seed))
+      // In every other one workers that sleep are helped.
+      var simulation = Simulation(seed: UInt64(seed), hasHelp: seed.isMultiple(of: 2))
       simulation.isTraced = setting("SIMULATOR_TRACE") == 1
       simulation.run()
       if let broken = simulation.broken {
