@@ -341,7 +341,7 @@ def wrong_arity(r):
     name = r.choice(["GET", "SET", "MGET", "MSET", "INCR", "DECR", "INCRBY", "DECRBY", "APPEND", "STRLEN", "DEL", "UNLINK", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "PERSIST", "SCAN", "DBSIZE", "RANDOMKEY", "PING", "ECHO", "SELECT", "TIME", "OBJECT", "CLUSTER", "CONFIG", "KEYS", "CLIENT", "SETNX", "SETEX", "GETSET", "GETDEL", "GETEX", "MSETNX", "GETRANGE", "SETRANGE", "INCRBYFLOAT", "LCS", "SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", *KEY_NAMES])  # fmt: skip
     count = r.choice([0, 0, 1, 3, 4])
     # Counts that happen to be right: EXPIRE's third, SCAN's and the like, would be valid commands with odd arguments; that is fine too.
-    compare = same_kind if name in ("DBSIZE", "RANDOMKEY", "TIME", "TTL", "PTTL", "CLIENT", "CLUSTER") else scan_shape if name == "SCAN" else exact
+    compare = same_kind if name.upper() in ("DBSIZE", "RANDOMKEY", "TIME", "TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "CLIENT", "CLUSTER") else scan_shape if name == "SCAN" else exact
     return Step([case(r, name), *[b"{tag}%d" % i for i in range(count)]], compare)
 
 

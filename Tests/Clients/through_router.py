@@ -249,7 +249,7 @@ class RouterPair(Pair):
         if len(slots) > 1:
             return refused(step, CROSSED)
         if step.wait or is_elsewhere(words) or not self.is_atomic and not progress.keeps_to(slots):
-            step = nothing(step)
+            step, words = nothing(step), [b"PING"]
         if words[0] not in (b"MULTI", b"WATCH", b"EXEC", b"DISCARD", b"RESET"):
             progress.queued.append(step)
         return step
