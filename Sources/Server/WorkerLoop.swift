@@ -34,6 +34,8 @@ struct WorkerLoop: ~Copyable {
   /// Where the engine is, which others may use while this worker sleeps.
   private let loan: Loan<Engine>
   private let own: Loan<Engine>.Own
+  /// Whether there are other workers.
+  private let hasNeighbours: Bool
   private var engine: Engine {
     @inline(__always) _read { yield own.value }
     @inline(__always) nonmutating _modify { yield &own.value }
@@ -87,6 +89,7 @@ struct WorkerLoop: ~Copyable {
     loan = options.engine.mailbox.loan
     loan.put(newEngine)
     own = loan.own
+    hasNeighbours = options.engine.peers.count > 1
     index = options.engine.worker
     listeners = options.listeners
     sequencer = options.sequencer
@@ -165,9 +168,9 @@ struct WorkerLoop: ~Copyable {
       // While it works nobody has to wake it: it looks into its mailbox before it waits.
       if timeout > 0, engine.expectsWord(), hasComeSoon() { timeout = 0 }
       if timeout > 0, !engine.mailbox.fallAsleep() { timeout = 0 }
-      let sleeps = timeout > 0
-      if sleeps { loan.lend() }
-      defer { if sleeps { loan.takeBack() } }
+      let isLent = timeout > 0 && hasNeighbours
+      if isLent { loan.lend() }
+      defer { if isLent { loan.takeBack() } }
       count = try reactor.turn(timeout: timeout)
     } catch {
       process.failed("worker \(index): \(error)")
@@ -209,6 +212,7 @@ struct WorkerLoop: ~Copyable {
   }
 
   /// How long the reactor may wait, in nanoseconds.
+  @inline(__always)
   private var timeout: Int64 {
     if isBusy || engine.listedCount > 0 || engine.hasHops { return 0 }
     let untilTick = min(nextTick - monotonic, Self.tickInterval)
