@@ -22,7 +22,8 @@ import Testing
   /// How many worker threads there are, once they are that many, or after 5 s: a thread that was joined is seen in /proc a moment longer.
   private func workerThreads(awaiting count: Int) async -> Int {
     for _ in 0..<5000 {
-      if workerThreads().count == count { break }
+      // Not to be counted twice: a thread of another suite may come in between.
+      if workerThreads().count == count { return count }
       try? await Task.sleep(for: .milliseconds(1))
     }
     return workerThreads().count
