@@ -105,12 +105,9 @@ public final class Mailbox: Sendable {
     ring()
   }
 
-  /// Has the worker that reads here do a turn.
-  func wake() { ring() }
-
   /// Wakes the worker that reads here, unless it will look before it waits. In one order of all threads either it is seen to be awake, and
   /// then looks later than this message came, or it is rung.
-  private func ring() {
+  func ring() {
     if !isAwake.load(ordering: .sequentiallyConsistent) { bell.withLock { $0 }?.ring() }
   }
 

@@ -164,7 +164,7 @@ struct WorkerLoop: ~Copyable {
   mutating func turn() -> State {
     let count: Int
     do throws(ReactorError) {
-      var timeout = timeout
+      var timeout = timeout()
       // While it works nobody has to wake it: it looks into its mailbox before it waits.
       if timeout > 0, engine.expectsWord(), hasComeSoon() { timeout = 0 }
       if timeout > 0, !engine.mailbox.fallAsleep() { timeout = 0 }
@@ -211,9 +211,8 @@ struct WorkerLoop: ~Copyable {
     return body(&engine)
   }
 
-  /// How long the reactor may wait, in nanoseconds.
-  @inline(__always)
-  private var timeout: Int64 {
+  /// How long the reactor may wait, in nanoseconds. Changes nothing: of a loop that is only borrowed the compiler makes a copy here.
+  private mutating func timeout() -> Int64 {
     if isBusy || engine.listedCount > 0 || engine.hasHops { return 0 }
     let untilTick = min(nextTick - monotonic, Self.tickInterval)
     guard let deadline = engine.nextDeadline else { return max(0, untilTick) }

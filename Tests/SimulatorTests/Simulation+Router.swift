@@ -255,7 +255,7 @@ extension Simulation {
     }
     if routerClients[client].outstanding == 0 { routerClients[client].boundFor = [] }
     flush(client)
-    for batch in helped { help(batch.target, batch) }
+    for batch in helped { help(batch) }
   }
 
   private mutating func post(_ client: Int, to target: Int) {
@@ -278,7 +278,8 @@ extension Simulation {
   }
 
   /// Runs a batch in the place of its worker, and takes it back at once.
-  private mutating func help(_ worker: Int, _ batch: HopBatch) {
+  private mutating func help(_ batch: HopBatch) {
+    let worker = batch.target
     hit(.helped)
     workers[worker].activity = .serving(batch, isBehindLook: false)
     while case .serving(let batch, let isBehindLook) = workers[worker].activity {

@@ -82,7 +82,9 @@ extension Engine {
   @inline(never)
   private mutating func postFull() {
     router.hasFullLane = false
-    for worker in router.lanes.indices where router.lanes[worker].isFull { post(worker) }
+    for worker in router.lanes.indices where router.lanes[worker].isFull {
+      post(takeBatch(for: worker))
+    }
   }
 
   @inline(never)
@@ -103,19 +105,24 @@ extension Engine {
     for _ in router.peers { router.lanes.append(HopLoad()) }
   }
 
-  /// Leaves what was gathered for a worker in its mailbox. If that is full it stays, and is tried again in the next turn.
-  mutating func post(_ worker: Int) {
+  /// What was gathered for a worker.
+  mutating func takeBatch(for worker: Int) -> HopBatch {
     let batch = router.free.popLast() ?? HopBatch(from: mailbox)
     batch.worker = worker
     swap(&batch.load, &router.lanes[worker])
+    return batch
+  }
+
+  /// Leaves a batch in its worker's mailbox. If that is full it is gathered still, and is tried again in the next turn.
+  mutating func post(_ batch: HopBatch) {
     // With many clients there is always something else to do.
     let isFollowed = router.isFollowed && batch.load.groups.count <= Self.fewClients
     batch.isFollowed = isFollowed
-    if router.peers[worker].send(batch) {
+    if router.peers[batch.worker].send(batch) {
       if isFollowed { router.expectsWord = true }
       return
     }
-    swap(&batch.load, &router.lanes[worker])
+    swap(&batch.load, &router.lanes[batch.worker])
     router.free.append(batch)
   }
 

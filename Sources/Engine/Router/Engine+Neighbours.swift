@@ -23,19 +23,20 @@ extension Engine {
     var done = 0
     while done < Self.neighbourHops, !router.lanes[worker].hops.isEmpty {
       done += router.lanes[worker].hops.count
-      if !helps(worker) { return post(worker) }
+      let isLittle =
+        router.lanes[worker].isBrief && router.lanes[worker].hops.count <= Self.neighbourHops
+        && router.lanes[worker].queue.byteCount <= Self.neighbourByteLimit
+      let batch = takeBatch(for: worker)
+      guard isLittle, !isStopped, current < 0, helps(worker, with: batch) else {
+        return post(batch)
+      }
+      leaveOutTime()
+      take(answered: batch)
     }
   }
 
-  /// Runs what was gathered for a worker in its place, and takes the answers. False if it has to do it itself.
-  private mutating func helps(_ worker: Int) -> Bool {
-    guard router.lanes[worker].isBrief, router.lanes[worker].hops.count <= Self.neighbourHops,
-      router.lanes[worker].queue.byteCount <= Self.neighbourByteLimit, !isStopped, current < 0
-    else { return false }
-    let batch = router.free.popLast() ?? HopBatch(from: mailbox)
-    batch.worker = worker
-    batch.isFollowed = false
-    swap(&batch.load, &router.lanes[worker])
+  /// Runs a batch in the place of a worker. False if it has to do it itself.
+  private mutating func helps(_ worker: Int, with batch: HopBatch) -> Bool {
     let time = turnMicroseconds
     var isWanted = false
     let isDone = router.peers[worker].loan.borrow { neighbour in
@@ -45,15 +46,8 @@ extension Engine {
       isWanted = !neighbour.isIdle
       return true
     }
-    if !isDone {
-      swap(&batch.load, &router.lanes[worker])
-      router.free.append(batch)
-      return false
-    }
-    if isWanted { router.peers[worker].wake() }
-    leaveOutTime()
-    take(answered: batch)
-    return true
+    if isWanted { router.peers[worker].ring() }
+    return isDone
   }
 
   /// Nothing would be done in a turn of this engine but what comes from outside, nor behind a command but to send its reply.
