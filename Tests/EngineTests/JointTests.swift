@@ -84,6 +84,35 @@ private let keys = Two.keys
     #expect(two.first.shownReplies(to: two.client) == "+OK")
   }
 
+  /// A client that waits for a change of the process is answered when the stop is over: what it has sent behind would else run between
+  /// the worker's word and its part of the command. Changes of settings wait too.
+  @Test func nothingRunsBetweenWordAndPart() throws {
+    var two = try Self.two()
+    let other = try two.second.connect(to: 0)
+    two.sendToSecond("CONFIG SET slowlog-max-len 5\nSET \(keys[1]) late", from: other)
+    let parked = try #require(two.second.engine.takeControlRequests().first)
+    two.send("MSETNX \(keys[0]) 1 \(keys[1]) 1")
+    Two.turn(&two.first.engine)
+    Two.turn(&two.second.engine)
+    let isStopped = two.second.engine.isStopped
+    try #require(isStopped)
+    let mailbox = two.second.engine.mailbox
+    _ = mailbox.send(.control(.configure([("maxmemory", "1")]), number: 1))
+    mailbox.push(.release(1_000_000))
+    Two.turn(&two.second.engine)
+    let isStoppedYet = two.second.engine.isStopped
+    let isLimited = two.second.engine.isMemoryLimited
+    #expect(isStoppedYet && !isLimited)
+    _ = mailbox.send(.control(.configure([("maxmemory", "0")]), number: 2))
+    _ = mailbox.send(.completed(parked))
+    Two.turn(&two.second.engine)
+    #expect(two.second.shownReplies(to: other) == "")
+    two.settle()
+    #expect(two.first.shownReplies(to: two.client) == ":1")
+    #expect(two.second.shownReplies(to: other) == "+OK +OK")
+    #expect(two.ask("GET \(keys[1])") == "\"late\"")
+  }
+
   @Test func aSlotThatLeavesBeforeItsWorkerStops() throws {
     var two = try Self.two()
     let key = keys[1]

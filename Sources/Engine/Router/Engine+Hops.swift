@@ -156,6 +156,7 @@ extension Engine {
   public mutating func workHops() {
     if current >= 0 { return }
     workJointly()
+    readKeptMail()
     if router.arrived.isEmpty { return }
     var place = 0
     while place < router.arrived.count, !isStopped {

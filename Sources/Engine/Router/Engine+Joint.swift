@@ -32,6 +32,12 @@ extension Engine {
   /// calls nothing but `drainMailbox` and `workHops` until it has not.
   public var isStopped: Bool { router.stoppedFor != nil || router.isStoppedItself }
 
+  /// Whether word of joint commands was taken out of the mailbox and waits for `workHops`: the worker must not sleep over it.
+  public var hasJointWord: Bool { !router.jointMessages.isEmpty }
+
+  /// Whether a joint command of a client of this worker is on its way: others may have stopped for it.
+  public var hasJointCommand: Bool { router.joint != nil }
+
   // MARK: the client's worker
 
   /// A command of the current client waits for the end of the round, and then for the process's turn.
@@ -87,7 +93,8 @@ extension Engine {
       let round = sessions[index].round, let putOff = round.state.putOff
     else { return }
     let isHeld = Self.isOverAllKeys(putOff.queue.requests[0].id)
-    let joint = Joint(client: client, clientNumber: clientNumber, isHeld: isHeld)
+    let joint = Joint(
+      router.turn.nextNumber(), client: client, clientNumber: clientNumber, isHeld: isHeld)
     router.joint = joint
     if !lay(joint, putOff, index) { return retryLater(joint) }
     if joint.isHeld { router.isStoppedItself = true }
@@ -125,6 +132,7 @@ extension Engine {
     if let batch = joint.batches.first(where: { $0.worker == worker }) { return batch }
     let batch = router.free.popLast() ?? HopBatch(from: mailbox)
     batch.worker = worker
+    batch.joint = joint.number
     batch.isHeld = joint.isHeld
     batch.verdict = .ready
     batch.watcher = nil
@@ -444,7 +452,7 @@ extension Engine {
   private mutating func release(_ joint: Joint) {
     // Those that were not asked yet have not stopped.
     if joint.isSent {
-      for batch in joint.batches { router.peers[batch.worker].push(.release) }
+      for batch in joint.batches { router.peers[batch.worker].push(.release(joint.number)) }
     }
     router.isStoppedItself = false
     endJoint()
@@ -459,7 +467,7 @@ extension Engine {
 
   /// All workers have run a command over all keys: everybody goes on.
   private mutating func endHeld(_ joint: Joint) {
-    for batch in joint.batches { router.peers[batch.worker].push(.release) }
+    for batch in joint.batches { router.peers[batch.worker].push(.release(joint.number)) }
     router.isStoppedItself = false
     let index = joint.client.index
     if sessions.contains(index), sessions[index].id == joint.clientNumber,
@@ -497,16 +505,18 @@ extension Engine {
         batch.verdict = verdict(of: batch)
         batch.origin.push(.prepared(batch))
       case .prepared(let batch):
-        guard let joint = router.joint else { continue }
+        guard let joint = router.joint, joint.number == batch.joint else { continue }
         if joint.verdict == .ready { joint.verdict = batch.verdict }
         joint.outstanding -= 1
         if joint.outstanding == 0 { commitJoint(joint) }
-      case .commit(let batch): runStopped(batch)
-      case .ran:
-        guard let joint = router.joint else { continue }
+      case .commit(let batch):
+        if router.stoppedFor === batch { runStopped(batch) }
+      case .ran(let batch):
+        guard let joint = router.joint, joint.number == batch.joint else { continue }
         joint.outstanding -= 1
         if joint.outstanding == 0 { endHeld(joint) }
-      case .release: router.stoppedFor = nil
+      case .release(let number):
+        if router.stoppedFor?.joint == number { router.stoppedFor = nil }
       }
     }
   }

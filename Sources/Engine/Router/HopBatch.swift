@@ -152,8 +152,9 @@ public final class HopBatch: @unchecked Sendable {
   var load = HopLoad()
   /// More comes as soon as it is answered.
   var isFollowed = false
-  /// Of a command that stops workers (`Engine+Joint.swift`): what the worker says to it, whether it stays stopped afterwards, whether the
+  /// Of a command that stops workers (`Engine+Joint.swift`): its number, what the worker says to it, whether it stays stopped afterwards, whether the
   /// keys must be absent, whether it is a transaction, and the client whose watched keys must not have changed.
+  var joint: UInt64 = 0
   var verdict = JointVerdict.ready
   var isHeld = false
   var needsAbsence = false

@@ -254,6 +254,8 @@ struct RouterState: ~Copyable {
   var jointMessages: [JointMessage] = []
   /// What this worker has stopped for.
   var stoppedFor: HopBatch?
+  /// Mail that came meanwhile and would change what the command has been promised: it is read when the worker goes on.
+  var keptMail: [MailboxMessage] = []
   var isStoppedItself = false
   /// What the SCAN that is run is the second half of, or what is its second half.
   var scanHalf: ScanHalf?
