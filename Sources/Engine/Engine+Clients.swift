@@ -254,7 +254,13 @@ extension Engine {
     } else {
       sessions[index].wish.insert(.ended)
       // Nobody else ends a wait of a client that has gone, and nothing that it sent behind it is run, as in Redis.
-      if isWaiting(client) { close(index) } else { closeIfEnded(index) }
+      if isLate(index) {
+        abandon(index)
+      } else if isWaiting(client) {
+        close(index)
+      } else {
+        closeIfEnded(index)
+      }
     }
     list(index)
   }

@@ -20,7 +20,7 @@ REFUSED = {
     b"port": "listening sockets are opened at the start",
 }
 ONLY_TERN = {b"shards", b"workers", b"io", b"cpus", b"client-output-pause", b"cluster-drain-timeout", b"cluster-migration-cpu-percent",
-             b"cluster-migration-bytes-per-second", b"auto-rebalance", b"auto-rebalance-interval-ms", b"router-atomic", b"router-ordered", b"router-presents-as"}
+             b"cluster-migration-bytes-per-second", b"auto-rebalance", b"auto-rebalance-interval-ms", b"router-atomic", b"router-ordered", b"router-tryagain-timeout", b"router-presents-as"}
 
 # Settings that may be given any value without a change in what is asked beside.
 FLAGS = b"activerehashing aof-load-truncated aof-rewrite-incremental-fsync aof-use-rdb-preamble cluster-allow-reads-when-down crash-log-enabled dynamic-hz lazyfree-lazy-eviction lazyfree-lazy-expire no-appendfsync-on-rewrite rdb-del-sync-files rdbcompression repl-disable-tcp-nodelay replica-lazy-flush slave-lazy-flush stop-writes-on-bgsave-error".split()

@@ -132,15 +132,23 @@ extension Engine {
       }
       if view == router.view { break }
     }
-    var isLate = false
+    var (isLate, isSplit) = (false, false)
     for i in ways.indices {
       switch ways[i].route {
       case .later: isLate = true
+      case .split: isSplit = true
       case .down, .crossed:
         fail(line: ErrorReply.clusterDown)
         return false
       case .here, .there: break
       }
+    }
+    if isSplit {
+      if givesUp(current) {
+        fail(line: Self.keysApart)
+        return false
+      }
+      isLate = true
     }
     if isLate || view != router.view || !isInView {
       putOff(call, isLate: isLate)
@@ -184,7 +192,7 @@ extension Engine {
           add(
             Hop(place: Int32(place), asked: asked), part: 1 + i * step, step: step, of: call,
             ways[i], to: worker)
-        case .later, .down, .crossed: preconditionFailure("all ways were decided")
+        case .later, .split, .down, .crossed: preconditionFailure("all ways were decided")
         }
         i += 1
       }
@@ -280,7 +288,7 @@ extension Engine {
       hop(Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(), to: worker)
     case .there(let worker, let asked):
       hop(Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(asked: asked), to: worker)
-    case .later, .crossed: putOff(call, isLate: true)
+    case .later, .split, .crossed: putOff(call, isLate: true)
     case .down: return true
     }
     return false

@@ -187,6 +187,9 @@ extension Engine {
         batch.load.hops.append(Hop(place: Int32(i), asked: asked))
         batch.load.groups[0].count += 1
         batch.needsAbsence = call.id == .msetnx
+      case .split:
+        joint.verdict = .split
+        return false
       case .later, .down, .crossed: return false
       }
     }
@@ -219,6 +222,9 @@ extension Engine {
         batch.load.hops.append(Hop(place: Int32(i), asked: asked))
         batch.load.groups[0].count += 1
         batch.isTransaction = true
+      case .split:
+        joint.verdict = .split
+        return false
       case .later, .down, .crossed: return false
       }
     }
@@ -261,7 +267,7 @@ extension Engine {
     case .ready:
       round.state.putOff = nil
       perform(joint, call, round, index)
-    case .later: return false
+    case .later, .split: return false
     case .present, .conflicted, .noMemory:
       round.state.putOff = nil
       refuse(joint, round, index)
@@ -288,7 +294,7 @@ extension Engine {
           queue.arguments(of: i), id: queue.requests[i].id, slot: joint.ways[i].slot,
           hash: joint.ways[i].hash)
         joint.ways[i].route = route(part, hot[Int(part.id.rawValue)], asked: nil)
-        guard case .here = joint.ways[i].route else { return .later }
+        guard case .here = joint.ways[i].route else { return joint.ways[i].route.verdict }
       }
       return .ready
     }
@@ -307,7 +313,9 @@ extension Engine {
         call.arguments.others(ranges.span, first: i * (step + 1), count: step + 1),
         id: HotCommand.part(of: call.id), slot: joint.ways[i].slot, hash: joint.ways[i].hash)
       joint.ways[i].route = route(part, hot[Int(part.id.rawValue)], asked: nil)
-      guard case .here(_, let table) = joint.ways[i].route else { return .later }
+      guard case .here(_, let table) = joint.ways[i].route else {
+        return joint.ways[i].route.verdict
+      }
       if call.id == .msetnx, live(table, joint.ways[i].hash, part[1]) != nil { return .present }
     }
     return .ready
@@ -426,6 +434,12 @@ extension Engine {
         } else {
           engine.fail(text: reason)
         }
+      case .split:
+        if engine.sessions[index].mode.contains(.multi) {
+          engine.discard(index)
+          engine.endWatch(of: index)
+        }
+        engine.fail(line: Self.keysApart)
       case .ready, .later: break
       }
       swap(&engine.reply.queue, &engine.sessions[index].output)
@@ -441,10 +455,14 @@ extension Engine {
     if sessions.contains(index), sessions[index].id == joint.clientNumber,
       let round = sessions[index].round
     {
-      round.state.notBefore = now + 1
+      if joint.verdict == .split, givesUp(index) {
+        round.state.putOff = nil
+        return refuse(joint, round, index)
+      }
+      round.state.notBefore = nextTry(of: index)
       round.state.putOff?.isBegun = false
       sessions[index].mode.insert(.routing)
-      makeLate(index, round)
+      makeLate(index, round, until: round.state.notBefore)
     }
     release(joint)
   }
@@ -548,9 +566,8 @@ extension Engine {
       let known = hot[Int(request.id.rawValue)]
       let call = Call(
         load.queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash)
-      guard case .here(_, let table) = route(call, known, asked: load.hops[i].asked) else {
-        return .later
-      }
+      let way = route(call, known, asked: load.hops[i].asked)
+      guard case .here(_, let table) = way else { return way.verdict }
       if batch.needsAbsence, live(table, call.hash, call[1]) != nil { return .present }
       if isMemoryLimited, known.attention.contains(.deniedWithoutMemory), !hasRoom() {
         return .noMemory
@@ -579,4 +596,15 @@ extension Engine {
 extension HotCommand {
   /// What is run for one key of a command over several.
   static func part(of id: CommandID) -> CommandID { id == .msetnx ? .mset : id }
+}
+
+extension Route {
+  /// What a worker says to a joint command that has a part on such a way.
+  fileprivate var verdict: JointVerdict {
+    switch self {
+    case .here: .ready
+    case .split: .split
+    case .there, .later, .down, .crossed: .later
+    }
+  }
 }

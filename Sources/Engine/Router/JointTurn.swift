@@ -66,8 +66,10 @@ public enum JointMessage: Sendable {
 /// Whether hops can be run together.
 enum JointVerdict: Sendable {
   case ready
-  /// Not at this moment: a slot is not there any more, or is open, or its clients are paused.
+  /// Not at this moment: a slot is not there any more, or its clients are paused.
   case later
+  /// The same, for keys are on both sides of a slot that is moved key by key.
+  case split
   /// A key is there that must not be (MSETNX).
   case present
   /// A key that was watched has changed.
