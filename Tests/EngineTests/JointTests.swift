@@ -84,6 +84,27 @@ private let keys = Two.keys
     #expect(two.first.shownReplies(to: two.client) == "+OK")
   }
 
+  /// As for keys of one slot: whether there is memory is asked before any key is looked at, on one shard, one worker or several.
+  @Test(arguments: [[0, 0], [0, 2], [0, 1], [1, 0]], [false, true])
+  func noMemoryBeforeKeysThatAreThere(places: [Int], isAtomic: Bool) throws {
+    var settings = Settings()
+    settings.routerAtomic = isAtomic || Set(places).count > 1
+    var two = try Two(settings: settings)
+    let a = keys[places[0]]
+    let b = places[0] == places[1] ? Self.other(a) : keys[places[1]]
+    #expect(two.ask("SET \(a) 1") == "+OK")
+    two.configure([("maxmemory", "1")])
+    #expect(two.ask("MSETNX \(a) 2 \(b) 2").hasPrefix("-OOM "))
+    two.configure([("maxmemory", "0")])
+    #expect(two.ask("MSETNX \(a) 2 \(b) 2") == ":0")
+  }
+
+  /// A key of the same shard, in another slot.
+  private static func other(_ key: String) -> String {
+    let slot = Tag.slot(of: key)
+    return slot == 0 ? Tag.in(1..<4096) : Tag.in(slot == 4095 ? 0..<slot : slot + 1..<4096)
+  }
+
   /// A client that waits for a change of the process is answered when the stop is over: what it has sent behind would else run between
   /// the worker's word and its part of the command. Changes of settings wait too.
   @Test func nothingRunsBetweenWordAndPart() throws {

@@ -39,6 +39,9 @@ extension Engine {
         putOffJointly(call)
       } else if !mayDeal(ways, call) {
         stayBehind(call)
+      } else if call.id == .msetnx, isMemoryLimited, !hasRoom() {
+        // As in one slot: before a look at any key.
+        fail("OOM command not allowed when used memory > 'maxmemory'.")
       } else if call.id == .msetnx, isAnyThere(ways, call, ranges.span) {
         reply.integer(0)
       } else {

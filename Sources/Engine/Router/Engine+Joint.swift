@@ -524,7 +524,9 @@ extension Engine {
         batch.origin.push(.prepared(batch))
       case .prepared(let batch):
         guard let joint = router.joint, joint.number == batch.joint else { continue }
-        if joint.verdict == .ready { joint.verdict = batch.verdict }
+        if joint.verdict == .ready || batch.verdict == .noMemory {
+          joint.verdict = batch.verdict
+        }
         joint.outstanding -= 1
         if joint.outstanding == 0 { commitJoint(joint) }
       case .commit(let batch):
@@ -568,10 +570,10 @@ extension Engine {
         load.queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash)
       let way = route(call, known, asked: load.hops[i].asked)
       guard case .here(_, let table) = way else { return way.verdict }
-      if batch.needsAbsence, live(table, call.hash, call[1]) != nil { return .present }
       if isMemoryLimited, known.attention.contains(.deniedWithoutMemory), !hasRoom() {
         return .noMemory
       }
+      if batch.needsAbsence, live(table, call.hash, call[1]) != nil { return .present }
     }
     return .ready
   }
