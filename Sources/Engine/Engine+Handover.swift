@@ -6,7 +6,8 @@ internal import Storage
 //   target's worker          source's worker                       everybody
 //   `SlotTableMemory`
 //     memory for the tables ▶ `handOver`, one turn:
-//                               watchers of the slots are dirtied
+//                               watchers of the slots are dirtied,
+//                               their readers told (tracking)
 //                               tables leave the keyspace
 //                               tables lie in the target's mailbox
 //                               the new map hangs on the board  ─▶  MOVED names the target
@@ -114,11 +115,9 @@ extension Engine {
       }
     }
     if order.mustBeEmpty { return handOverEmpty(order) }
-    if watches.count > 0 {
-      let leaving = SlotSet(order.slots)
-      slotsLeft(order.source) { leaving.contains(HashSlot(UInt16($0))) }
-    }
+    // Whoever waits for a slot waits for this as well.
     let leftAt = clock.nanoseconds()
+    slotsLeft(order.source, order.slots)
     for range in order.slots {
       for slot in range.indices {
         let isTaken = keyspace.take(slot, into: order.batch)

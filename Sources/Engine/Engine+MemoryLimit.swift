@@ -56,10 +56,15 @@ extension Engine {
   private static let walkLimit: Int32 = 512
 
   /// Bytes that count against the worker's share.
-  var limitedByteCount: Int { keyspace.byteCount &+ memory.clientByteCount }
+  var limitedByteCount: Int {
+    keyspace.byteCount &+ memory.clientByteCount &+ tracking.byteCount
+  }
 
   /// What clients of this worker take: places, bytes that wait to be run, replies that wait to leave. As of the last sum.
   public var clientByteCount: Int { memory.clientByteCount }
+
+  /// What is remembered for clients of this worker that are told of changes.
+  public var trackingByteCount: Int { tracking.byteCount }
 
   /// Whether this worker has to evict or refuse although it has less than its equal part.
   public var isHungry: Bool { isMemoryLimited && shares.isHungry }
@@ -101,7 +106,9 @@ extension Engine {
   /// Ten times a second: the share is dealt anew, and clients are summed up.
   mutating func dealMemory() {
     memory.othersByteCount = max(
-      0, process.keyspaceByteCount + process.clientByteCount - limitedByteCount)
+      0,
+      process.keyspaceByteCount + process.clientByteCount + process.trackingByteCount
+        - limitedByteCount)
     memory.othersClientByteCount = max(0, process.clientByteCount - memory.clientByteCount)
     memory.hungryWorkers = process.hungryWorkers
     memory.isExhausted = false

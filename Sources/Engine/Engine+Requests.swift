@@ -244,6 +244,7 @@ extension Engine {
       if !sessions[current].mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     }
     if hasFailed { abortTransaction() }
+    endCaching(problem == .none || problem == .arity ? call.id : nil)
     if problem == .none || problem == .arity {
       // Neither run nor failed: it was queued.
       if hasFailed { statistics.commands[Int(call.id.rawValue)].rejected &+= 1 }

@@ -16,6 +16,7 @@ extension Engine {
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
     if !tracking.trackers.isEmpty { flushTracking() }
+    if tracking.hasGrave { tracking.bury() }
     if !hasWork { return false }
     var kind = nextSlice
     while !hasWork(kind) { kind = kind.next }

@@ -8,6 +8,8 @@ struct WorkerFigures {
   /// Bytes of its keys, and of its clients.
   let keyspaceByteCount: Int
   let clientByteCount: Int
+  /// And of what is remembered for clients that are told of changes.
+  let trackingByteCount: Int
   /// Whether it has to evict with less than an equal part.
   let isHungry: Bool
 
@@ -15,6 +17,7 @@ struct WorkerFigures {
   init(_ engine: borrowing Engine) {
     keyspaceByteCount = engine.keyspaceByteCount
     clientByteCount = engine.clientByteCount
+    trackingByteCount = engine.trackingByteCount
     isHungry = engine.isHungry
   }
 }
@@ -147,6 +150,9 @@ final class ProcessState: Sendable {
       if state.figures.totals[worker] !== totals { state.figures.totals[worker] = totals }
       state.figures.keyspaceByteCount = state.workers.values.reduce(0) { $0 + $1.keyspaceByteCount }
       state.figures.clientByteCount = state.workers.values.reduce(0) { $0 + $1.clientByteCount }
+      state.figures.trackingByteCount = state.workers.values.reduce(0) {
+        $0 + $1.trackingByteCount
+      }
       state.figures.hungryWorkers = state.workers.values.count { $0.isHungry }
       if let memory {
         state.figures.residentByteCount = memory

@@ -340,12 +340,11 @@ extension Rig {
 
   @Test func slotsThatLeave() throws {
     var rig = try Rig(map: .test(2), local: [1])
-    let mine = Tag.slot(of: local)
     let another = Tag.in(0..<8192, skip: 1)
     let other = try rig.connect(to: 0)
     rig.expect("WATCH \(local) => +OK")
     rig.expect("WATCH \(another) => +OK", from: other)
-    rig.engine.slotsLeft(0) { $0 == mine }
+    rig.engine.slotsLeft(0, Two.slots(of: local))
     // It is back at once: too late.
     rig.expect("MULTI => +OK\nSET \(local) 1 => +QUEUED\nEXEC => nil\nMULTI => +OK\nEXEC => []")
     rig.expect("MULTI => +OK\nPING => +QUEUED\nEXEC => [+PONG]", from: other)
