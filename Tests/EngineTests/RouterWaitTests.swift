@@ -60,6 +60,15 @@ private let nowhere = ["\(tag)x", "\(tag)y"]
     #expect(two.ask("GET \(there)\nGET \(x)") == "\"1\" nil")
   }
 
+  /// Caches on the client's side are for clients of the shards, and the endpoint says so.
+  @Test func noTracking() throws {
+    var two = try Two()
+    for word in ["ON", "OFF", "ON BCAST"] {
+      let said = two.ask("CLIENT TRACKING \(word)")
+      #expect(said.hasPrefix("-ERR CLIENT TRACKING is not available at the configuration endpoint"))
+    }
+  }
+
   /// A few tries in the first milliseconds, then fewer.
   @Test func triesBecomeFewer() throws {
     var two = try Self.halfMoved(target: 2)

@@ -338,6 +338,16 @@ extension Rig {
     rig.expect("GET \(local) => nil\nEXEC => -ERR EXEC without MULTI")
   }
 
+  /// It would take elements out of EXEC's array.
+  @Test func noQuietInside() throws {
+    for word in ["OFF", "ON", "SKIP"] {
+      var rig = try Rig()
+      rig.expect(
+        "MULTI => +OK\nPING a => +QUEUED\nCLIENT REPLY \(word) => -ERR Command not allowed inside a transaction\nEXEC => -EXECABORT …\nPING d => \"d\""
+      )
+    }
+  }
+
   @Test func slotsThatLeave() throws {
     var rig = try Rig(map: .test(2), local: [1])
     let another = Tag.in(0..<8192, skip: 1)

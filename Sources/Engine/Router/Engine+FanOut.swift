@@ -244,7 +244,12 @@ extension Engine {
     sessions[current].mode.remove(.asking)
     switch call.id {
     case .unwatch, .reset, .quit: endWatch(of: current)
-    case .clientTracking, .migrate: return refuseWholeKeyspace()
+    case .clientTracking:
+      fail(
+        "ERR CLIENT TRACKING is not available at the configuration endpoint yet; use a client for Redis Cluster, which tracks at the shards' ports"
+      )
+      return false
+    case .migrate: return refuseWholeKeyspace()
     case .scan: return routesScan(call, known)
     case .dbsize, .keys, .randomkey, .flushall, .flushdb:
       if router.peers.count <= 1 { return true }
