@@ -46,6 +46,7 @@ extension Engine {
     session.output.removeAll(pool: &reply.pool)
     clientCounts[Self.page(ofShard: session.shard)] -= 1
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
+    memory.hasLostClient = true
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
     if !postponed.isEmpty { postponed.removeAll { $0.client == client } }
     if session.mode.contains(.monitor) {

@@ -65,6 +65,7 @@ extension Engine {
       settings = changed
     }
     applySettings()
+    if changes.contains(where: { $0.name == "maxmemory-clients" }) { limitClients() }
   }
 
   /// All workers have applied a client's request: it is answered, and what it sent meanwhile is run.

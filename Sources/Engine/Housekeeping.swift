@@ -15,6 +15,7 @@ extension Engine {
     finishLate()
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
+    if isMemoryLimited { publishMemory() }
     if !tracking.trackers.isEmpty { flushTracking() }
     if tracking.hasGrave { tracking.bury() }
     if !hasWork { return false }

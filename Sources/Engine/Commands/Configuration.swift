@@ -84,6 +84,8 @@ extension Engine {
     {
       return configSetFailed("cluster-announce-port", "no port is left for shard \(last)")
     }
+    // Nobody shuts himself out.
+    memory.administrator = sessions[current].id
     park(for: .configure(changes))
     return .none
   }
