@@ -215,6 +215,8 @@ extension Engine {
     }
     closeAll(of: Int32(local))
     ledger.grow(to: local + 2, Statistics())
+    // What was counted of a shard that has left stays the process's: totals never fall.
+    ledger[0].keep(ledger[local + 1])
     ledger[local + 1] = Statistics()
     ledger[local + 1].sampledAt = now
     shards[local] = shard

@@ -49,6 +49,16 @@ def fill(tern, count=300):
                 owner.ask("SET", key, "x" * 64)
 
 
+def work(tern):
+    """Some tens of milliseconds of a worker's time, all of it for one slot."""
+    with tern.shard(1) as c:
+        owner = next(node[1] - tern.port for first, last, node, *_ in c.ask("CLUSTER", "SLOTS") if first <= c.ask("CLUSTER", "KEYSLOT", "key:0") <= last)
+    with tern.shard(owner) as c:
+        c.ask("SETRANGE", "key:0", 30_000_000, "x")
+        for _ in range(20):
+            c.ask("BITCOUNT", "key:0")
+
+
 @rig.test(tern_only=True)
 def help_teaches(options):
     """Each help has examples, and says what is wrong usage with exit code 2."""
@@ -119,6 +129,9 @@ def rebalance_by_count_weight_and_load(options):
         expect("rebalance done in" in text, f"summary: {text!r}")
         expect_equal(sorted(shares(options, tern.port)), [5461, 5461, 5462], "shares by count")
         expect("no slot would have to move" in cluster(options, tern.port, "rebalance", "--dry-run")[0], "an empty trial")
+        trial = parsed(options, tern.port, "rebalance", "--by", "load", "--dry-run")
+        expect_equal(trial["slots"], 0, f"an idle cluster has no load: {trial}")
+        work(tern)
         trial = parsed(options, tern.port, "rebalance", "--by", "load", "--dry-run")
         expect(trial["load_spread_before_percent"] is not None, f"trial by load: {trial}")
         expect_equal(parsed(options, tern.port, "rebalance", "--by", "load")["outcome"], "success", "by load")
