@@ -83,9 +83,19 @@ final class ProcessState: Sendable {
   /// Whether a worker could not go on.
   var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
+  /// Descriptors that the settings may need beside those of clients.
+  static func otherOpenFiles(_ settings: Settings) -> Int { settings.shards + 64 }
+
   /// Descriptors that the settings may need.
   static func neededOpenFiles(_ settings: Settings) -> Int {
-    settings.maxClients + settings.shards + 64
+    settings.maxClients + otherOpenFiles(settings)
+  }
+
+  /// The most clients that so many descriptors allow. What else there is to be opened is little: listeners, a ring and bells for each worker.
+  static func mostClients(_ settings: Settings, openFiles: Int) -> Int {
+    if openFiles >= neededOpenFiles(settings) { return settings.maxClients }
+    let listeners = (settings.shards + 1) * max(1, settings.addresses.count)
+    return max(1, openFiles - listeners - 8 * settings.workers - 16)
   }
 
   /// Makes room for as many descriptors as the settings may need, as far as the system allows; how many there may be now.

@@ -434,6 +434,7 @@ struct WorkerLoop: ~Copyable {
     engine.process.threadUserCPUSeconds = Double(spent.user) / 1_000_000
     engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
     for line in engine.takeLogLines() { process.log.notice(line) }
+    engine.process.droppedLogLineCount = process.log.droppedLineCount
     engine.tick()
     migrator.endOldest()
     closeOverdue()
