@@ -222,6 +222,11 @@ extension Engine {
     shards[local] = shard
   }
 
+  /// How many clients speak to the shard of that local index, whether it is in the map or has left it.
+  public func clientCount(ofShard local: Int) -> Int {
+    local + 1 < clientCounts.count ? clientCounts[local + 1] : 0
+  }
+
   /// The local index of the shard that a client speaks to; nil at the configuration endpoint.
   public func shard(of client: ClientID) -> Int? {
     let shard = sessions[client.index].shard

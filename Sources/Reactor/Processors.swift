@@ -23,6 +23,12 @@ public enum Machine {
     if answer < 0 { throw ReactorError("pinning to processor \(cpu)", errno: -answer) }
   }
 
+  /// How many descriptors the process may have open now.
+  public static var openFileLimit: Int {
+    var limit = rlimit()
+    return tern_get_open_files(&limit) < 0 ? 1024 : Int(clamping: limit.rlim_cur)
+  }
+
   /// How many descriptors the process could have if it asked for them.
   public static var mostOpenFiles: Int {
     var limit = rlimit()

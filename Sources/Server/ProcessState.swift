@@ -98,6 +98,12 @@ final class ProcessState: Sendable {
     return max(1, openFiles - listeners - 8 * settings.workers - 16)
   }
 
+  /// Whether more than three quarters of the descriptors that the process may have are open.
+  var needsDescriptors: Bool {
+    let openCount = Files.matching("/proc/self/fd/*").count
+    return openCount > Machine.openFileLimit / 4 * 3
+  }
+
   /// Makes room for as many descriptors as the settings may need, as far as the system allows; how many there may be now.
   @discardableResult
   static func raiseOpenFiles(_ settings: Settings) -> Int {

@@ -4,13 +4,14 @@
 import json
 import os
 import pty
+import resource
 import select
 import socket
 import subprocess
 import time
 
 import rig
-from resp import eventually
+from resp import Broken, ErrorReply, eventually
 from rig import Redis, Tern, expect, expect_equal
 
 SECRET = "correct-horse-battery"
@@ -110,6 +111,43 @@ def resize_up_and_down(options):
         text, _ = cluster(options, tern.port, "resize", "--shards", 2, "--no-wait")
         expect("begun" in text, f"without waiting: {text!r}")
         eventually(lambda: shares(options, tern.port) == [8192] * 2, 20, "the end of a resize that nobody waited for")
+
+
+@rig.test(tern_only=True)
+def the_port_of_a_removed_shard(options):
+    """It answers MOVED, to old connections and to new ones, as long as anybody is connected or descriptors are plenty; then it closes."""
+    with Tern(options, 2, "--cluster-drain-timeout", 0) as tern, tern.shard(2) as old:
+        old.ask("PING")
+        cluster(options, tern.port, "resize", "--shards", 1)
+
+        def moved(c):
+            try:
+                c.ask("GET", "k")
+            except ErrorReply as error:
+                return str(error).startswith("MOVED") and str(error).endswith(f":{tern.port + 1}")
+
+        def closed():
+            try:
+                with tern.shard(2) as c:
+                    c.ask("PING")
+            except (OSError, Broken):
+                return True
+
+        # Two questions whether it may be closed, a second apart.
+        time.sleep(2.5)
+        expect(moved(old), "an old connection is told where its keys are")
+        with tern.shard(2) as new:
+            expect(moved(new), "a new one too")
+        eventually(lambda: len(parsed(options, tern.port, "status")["shards"]) == 1, 10, "a status without it")
+        few = (tern.descriptors + 4, resource.prlimit(tern.pid, resource.RLIMIT_NOFILE)[1])
+        resource.prlimit(tern.pid, resource.RLIMIT_NOFILE, few)
+        time.sleep(1.5)
+        expect(moved(old), "scarce descriptors do not close a connection")
+        old.close()
+        eventually(closed, 10, "the end of the port")
+        expect_equal(parsed(options, tern.port, "resize", "--shards", 2)["outcome"], "success", "its number is used again")
+        with tern.shard(2) as new:
+            expect_equal(new.ask("PING"), b"PONG", "at its port")
 
 
 @rig.test(tern_only=True)
