@@ -13,7 +13,7 @@ OTHER_VALUE = {
     b"port": "the two servers have ports of their own; Tern's is the configuration endpoint's",
     b"dir": "each server has its own directory",
     b"save": "Tern has no snapshots, and says so",
-    b"cluster-require-full-coverage": "Tern serves the slots that there are",
+    b"cluster-require-full-coverage": "one slot that is nobody's is no reason to refuse the others",
 }
 REFUSED = {
     b"bind": "listening sockets are opened at the start",
