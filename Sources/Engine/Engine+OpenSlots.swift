@@ -258,7 +258,7 @@ extension Engine {
       return
     }
     // What was watched in the open table is watched under another number now: EXEC does nothing.
-    tableLeft(shard, open.table)
+    tableLeft(open.table)
     if let table = keyspace.take(open.table) { keyspace.adopt(table, as: slot, by: shard) }
     for flight in flights where flight.table == open.table { flight.table = slot }
     setHeldKeys()

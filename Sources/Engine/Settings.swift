@@ -57,8 +57,8 @@ public struct Settings: Sendable, Equatable {
   public var routerPresentsAs = Presentation.standalone
   /// Whether nothing with keys is served while some slot is nobody's. Redis's default is yes; one slot less is no reason to refuse the others.
   public var requiresFullCoverage = false
-  /// Whether commands over several shards are atomic through the router.
-  public var routerAtomic = false
+  /// Which commands over several shards are atomic through the router.
+  public var routerAtomic = Atomicity.auto
   /// Whether a router client's pipeline has its effects in the order of its requests over all shards, or only for each key.
   public var routerOrdered = true
   /// Milliseconds for which a command of a router client waits while its keys are on both sides of a slot that is moved key by key.
@@ -130,6 +130,16 @@ public struct RenamedCommand: Sendable, Equatable {
 /// What the configuration endpoint tells clients that it is, in HELLO and INFO.
 public enum Presentation: String, Sendable, CaseIterable {
   case standalone, cluster
+}
+
+/// Which commands over several shards the configuration endpoint runs at one instant.
+public enum Atomicity: String, Sendable, CaseIterable {
+  /// None: what cannot be split by key is refused.
+  case no
+  /// What needs to be one thing: MULTI … EXEC, WATCH, MSETNX. What can be split by key is.
+  case auto
+  /// Those that can be split too.
+  case yes
 }
 
 /// Who may do what is protected.

@@ -34,6 +34,8 @@ struct Statistics {
   var peakByteCount = 0
   var evictedKeys: UInt64 = 0
   var evictedClients: UInt64 = 0
+  /// Commands that stopped workers, of clients of the configuration endpoint.
+  var jointTurns: UInt64 = 0
   /// Commands a second, as of the last housekeeping; and what that was computed from.
   var commandsPerSecond: UInt64 = 0
   var sampledCommandCount: UInt64 = 0
@@ -86,6 +88,7 @@ struct Statistics {
     peakByteCount += other.peakByteCount
     evictedKeys += other.evictedKeys
     evictedClients += other.evictedClients
+    jointTurns += other.jointTurns
     commandsPerSecond += other.commandsPerSecond
     bytesInPerSecond += other.bytesInPerSecond
     bytesOutPerSecond += other.bytesOutPerSecond

@@ -182,14 +182,12 @@ extension Engine {
   mutating func slotsLeft(_ shard: Int32, _ slots: [SlotRange]) {
     if !tracking.trackers.isEmpty { invalidate(leaving: shard, slots) }
     if watches.count == 0 { return }
-    for range in slots { for slot in range.indices { tableLeft(shard, slot) } }
+    for range in slots { for slot in range.indices { tableLeft(slot) } }
   }
 
   /// The same of the watches of one slot or open table.
-  mutating func tableLeft(_ shard: Int32, _ table: Int) {
-    for watch in watches.all(of: table)
-    where sessions[watch.client].shard == shard || sessions[watch.client].mode.contains(.router) {
-      conflict([watch.client])
-    }
+  mutating func tableLeft(_ table: Int) {
+    // A table is one shard's, and so are all that watch keys of it, whatever they speak to since.
+    for watch in watches.all(of: table) { conflict([watch.client]) }
   }
 }

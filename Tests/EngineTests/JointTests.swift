@@ -10,10 +10,93 @@ private let keys = Two.keys
 
 /// Commands that stop workers: those over several shards with `router-atomic yes`, and those over all keys while slots move.
 @Suite struct JointTests {
-  private static func two() throws -> Two {
+  private static func two(_ atomicity: Atomicity = .yes) throws -> Two {
     var settings = Settings()
-    settings.routerAtomic = true
+    settings.routerAtomic = atomicity
     return try Two(settings: settings)
+  }
+
+  private static func turns(_ two: borrowing Two) -> UInt64 {
+    two.first.engine.ledger[0].jointTurns + two.second.engine.ledger[0].jointTurns
+  }
+
+  /// By default what has to be one thing is; what can be split is split, and what lies on one shard stops nobody.
+  @Test func whatStopsWorkersByDefault() throws {
+    var two = try Self.two(Settings().routerAtomic)
+    let pairs = keys.map { "\($0) 1" }.joined(separator: " ")
+    let all = keys.joined(separator: " ")
+    for line in [
+      "MSET \(pairs)", "MGET \(all)", "EXISTS \(all)", "TOUCH \(all)",
+      "MSETNX \(keys[1])a 1 \(keys[1])b 2",
+    ] {
+      _ = two.ask(line)
+    }
+    for key in keys {
+      // Watched, queued and run on one shard, here or elsewhere.
+      #expect(
+        two.ask("MULTI\nINCR \(key)\nINCR \(key)\nEXEC") == "+OK +QUEUED +QUEUED [:2, :3]")
+      #expect(
+        two.ask("WATCH \(key) \(key)x\nMULTI\nSET \(key) 1\nEXEC") == "+OK +OK +QUEUED [+OK]")
+      #expect(two.ask("WATCH \(key)\nMULTI\nPING\nEXEC") == "+OK +OK +QUEUED [+PONG]")
+    }
+    #expect(Self.turns(two) == 0)
+    #expect(two.ask("MSETNX \(pairs)") == ":0")
+    #expect(two.ask("MULTI\nINCR \(keys[0])\nINCR \(keys[1])\nEXEC").hasSuffix("[:2, :2]"))
+    #expect(Self.turns(two) == 2)
+    #expect(two.ask("DEL \(all)") == ":4")
+    #expect(two.first.engine.listeners == 0 && two.second.engine.listeners == 0)
+  }
+
+  /// Any of the watched keys, wherever it is, and whether or not the queue is there.
+  @Test(arguments: [true, false], 0..<4) func watchesOverShards(inOneCommand: Bool, queued: Int)
+    throws
+  {
+    var two = try Self.two(.auto)
+    let other = try two.first.connect(to: nil)
+    let watch =
+      inOneCommand
+      ? "WATCH \(keys.joined(separator: " "))" : keys.map { "WATCH \($0)" }.joined(separator: "\n")
+    let watched = inOneCommand ? "+OK" : "+OK +OK +OK +OK"
+    let transaction = "MULTI\nINCR \(keys[queued])\nEXEC"
+    for changed in keys {
+      #expect(two.ask(watch) == watched)
+      _ = two.ask("APPEND \(changed) 1", from: other)
+      #expect(two.ask(transaction) == "+OK +QUEUED nil")
+      #expect(two.ask("DEL \(changed)", from: other) == ":1")
+    }
+    #expect(two.ask("\(watch)\n\(transaction)") == "\(watched) +OK +QUEUED [:1]")
+    // A slot that leaves and comes back is a change.
+    #expect(two.ask(watch) == watched)
+    try two.give(Two.slots(of: keys[0]))
+    two.settle()
+    try two.giveBack(Two.slots(of: keys[0]))
+    two.settle()
+    #expect(two.ask(transaction) == "+OK +QUEUED nil")
+    // Each way to watch nothing any more.
+    for end in ["UNWATCH", "MULTI\nDISCARD", "RESET", "MULTI\nNOSUCH\nEXEC"] {
+      _ = two.ask("\(watch)\n\(end)")
+      #expect(two.first.engine.router.watchers.isEmpty && two.second.engine.router.watchers.isEmpty)
+      #expect(two.first.engine.listeners == 0 && two.second.engine.listeners == 0)
+    }
+    let leaving = try two.first.connect(to: nil)
+    _ = two.ask(watch, from: leaving)
+    two.first.engine.disconnect(leaving)
+    two.settle()
+    #expect(two.first.engine.listeners == 0 && two.second.engine.listeners == 0)
+  }
+
+  /// The text says what helps, and nothing else.
+  @Test func whatHelps() throws {
+    var two = try Self.two(.no)
+    for (line, helps) in [
+      ("MSETNX \(keys[0]) 1 \(keys[1]) 2", true), ("WATCH \(keys[0]) \(keys[1])", true),
+      ("RENAME \(keys[0]) \(keys[1])", false), ("LCS \(keys[0]) \(keys[1])", false),
+    ] {
+      let said = two.ask(line)
+      #expect(said.hasPrefix("-CROSSSLOT ") && said.contains("router-atomic") == helps, "\(said)")
+    }
+    let said = two.ask("MULTI\nSET \(keys[0]) 1\nSET \(keys[1]) 1\nEXEC")
+    #expect(said.contains("-CROSSSLOT ") && said.hasSuffix("set router-atomic to auto"))
   }
 
   @Test func severalShardsInOneCommand() throws {
@@ -34,8 +117,9 @@ private let keys = Two.keys
     #expect(isOver)
   }
 
-  @Test func transactionsOverShards() throws {
-    var two = try Self.two()
+  @Test(arguments: [Atomicity.auto, .yes]) func transactionsOverShards(atomicity: Atomicity) throws
+  {
+    var two = try Self.two(atomicity)
     #expect(
       two.ask(
         "MULTI\nSET \(keys[0]) 1\nINCR \(keys[1])\nPING\nGET \(keys[0])\nEXEC\nGET \(keys[1])")
@@ -88,7 +172,7 @@ private let keys = Two.keys
   @Test(arguments: [[0, 0], [0, 2], [0, 1], [1, 0]], [false, true])
   func noMemoryBeforeKeysThatAreThere(places: [Int], isAtomic: Bool) throws {
     var settings = Settings()
-    settings.routerAtomic = isAtomic || Set(places).count > 1
+    settings.routerAtomic = isAtomic ? .yes : Set(places).count > 1 ? .auto : .no
     var two = try Two(settings: settings)
     let a = keys[places[0]]
     let b = places[0] == places[1] ? Self.other(a) : keys[places[1]]

@@ -10,6 +10,13 @@ import Transcript
 private let keys = Two.keys
 
 @Suite struct RouterTests {
+  /// Workers of a cluster that runs nothing over several shards but what can be split.
+  private static func refusing() throws -> Two {
+    var settings = Settings()
+    settings.routerAtomic = .no
+    return try Two(settings: settings)
+  }
+
   @Test func commandsGoWhereTheirKeysAre() throws {
     var two = try Two()
     for key in keys {
@@ -45,7 +52,7 @@ private let keys = Two.keys
   }
 
   @Test func manySlotsInOneCommand() throws {
-    var two = try Two()
+    var two = try Self.refusing()
     let pairs = keys.map { "\($0) x\($0)" }.joined(separator: " ")
     #expect(two.ask("MSET \(pairs)") == "+OK")
     let all = keys.joined(separator: " ")
@@ -380,7 +387,7 @@ private let keys = Two.keys
   }
 
   @Test func transactions() throws {
-    var two = try Two()
+    var two = try Self.refusing()
     for key in keys {
       #expect(
         two.ask("MULTI\nSET \(key) 5\nINCR \(key)\nEXEC")
@@ -400,7 +407,7 @@ private let keys = Two.keys
   }
 
   @Test(arguments: [0, 1]) func watches(shard: Int) throws {
-    var two = try Two()
+    var two = try Self.refusing()
     let other = try two.first.connect(to: nil)
     let key = keys[shard]
     // Nothing happens, then something does.

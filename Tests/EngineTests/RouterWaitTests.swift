@@ -15,7 +15,7 @@ private let nowhere = ["\(tag)x", "\(tag)y"]
   /// A slot of the first worker's shard 1, half of it moved to a shard of the second worker or of the same one.
   private static func halfMoved(target: Int, isAtomic: Bool = false) throws -> Two {
     var settings = Settings()
-    settings.routerAtomic = isAtomic
+    settings.routerAtomic = isAtomic ? .yes : .no
     var two = try Two(settings: settings)
     #expect(two.ask("SET \(there) 1") == "+OK")
     try setSlot("IMPORTING \(NodeID.test(1))", at: target, &two)

@@ -274,6 +274,7 @@ extension Engine {
       + [
         ("evicted_keys", "\(counted.evictedKeys)"),
         ("evicted_clients", "\(counted.evictedClients)"),
+        ("tern_router_joint_turns", "\(counted.jointTurns)"),
       ] + evictionFields()
       + [
         ("keyspace_hits", "\(counted.hits)"), ("keyspace_misses", "\(counted.misses)"),

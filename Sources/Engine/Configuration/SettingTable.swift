@@ -75,7 +75,7 @@ extension SettingTable {
     .accepted(
       "socket-mark-id", .integer(0...uint32), .immutable, "0",
       "sockets are left as the system makes them"),
-    .drives("router-atomic", .flag, .flag(\.routerAtomic)),
+    .drives("router-atomic", .choice(["no", "auto", "yes"]), choice(\Settings.routerAtomic)),
     .drives("router-ordered", .flag, .flag(\.routerOrdered)),
     .drives("router-tryagain-timeout", .integer(0...3_600_000), .number(\.routerTryAgainTimeout)),
     .drives(

@@ -9,10 +9,15 @@ extension Engine {
 
   /// A command with keys in several slots: split by key if it can be.
   mutating func routesSlots(_ call: Call, _ known: HotCommand) -> Bool {
-    if !sessions[current].mode.contains(.multi),
-      case .fanOut(let merge) = CommandTable.all[Int(call.id.rawValue)].router,
-      call.id != .msetnx || settings.routerAtomic || isOneShard(call, step: Int(known.step))
+    if sessions[current].mode.contains(.multi) {
+      fail(text: Self.crossSlot)
+    } else if call.id == .watch || call.id == .msetnx, settings.routerAtomic == .no,
+      !isOneShard(call, step: Int(known.step))
     {
+      fail(text: Self.crossSlotUnlessAtomic)
+    } else if call.id == .watch {
+      fanOut(call, step: 1, .allSucceeded)
+    } else if case .fanOut(let merge) = CommandTable.all[Int(call.id.rawValue)].router {
       fanOut(call, step: Int(known.step), merge)
     } else {
       fail(text: Self.crossSlot)
@@ -34,7 +39,8 @@ extension Engine {
     swap(&ranges, &router.ranges)
     lay(call, step: step, &ways, &ranges)
     if decide(&ways, call, ranges.span, step: step) {
-      let isJoint = settings.routerAtomic || call.id == .msetnx
+      let isJoint =
+        settings.routerAtomic == .yes && call.id != .watch || call.id == .msetnx
       if isJoint, !isHere(ways) {
         putOffJointly(call)
       } else if !mayDeal(ways, call) {
@@ -180,6 +186,7 @@ extension Engine {
         case .here(let shard, let table):
           let before = reply.queue.byteCount
           act(as: shard)
+          if call.id == .watch { beginWatch(ways[i].slot, at: worker) }
           var byteCount = 0
           for argument in 0...step {
             byteCount &+= Int(ranges[i * (step + 1) + argument].count & 0x7fff_ffff)
@@ -192,8 +199,13 @@ extension Engine {
           router.round.places[place].byteCount = reply.queue.byteCount &- before
         case .there(let worker, let asked):
           note(target: worker, call.id, asked)
+          var hop = Hop(place: Int32(place), asked: asked)
+          if call.id == .watch {
+            hop.kind = .watch
+            hop.isWatching = beginWatch(ways[i].slot, at: worker)
+          }
           add(
-            Hop(place: Int32(place), asked: asked), part: 1 + i * step, step: step, of: call,
+            hop, part: 1 + i * step, step: step, of: call,
             ways[i], to: worker)
         case .later, .split, .down, .crossed: preconditionFailure("all ways were decided")
         }

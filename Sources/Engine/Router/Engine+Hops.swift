@@ -377,7 +377,9 @@ extension Engine {
         reply.ok()
         return .done
       }
-      if sessions[watcher].shard != shard, sessions[watcher].transaction?.watched.isEmpty == false {
+      if settings.routerAtomic == .no, sessions[watcher].shard != shard,
+        sessions[watcher].transaction?.watched.isEmpty == false
+      {
         fail(text: Self.crossSlot)
         return .done
       }
@@ -416,6 +418,8 @@ extension Engine {
       case .later: return .later
       case .split: return .split
       case .here(let shard, _) where shard == watched || shard == Session.endpoint: break
+      case .here(let shard, _) where settings.routerAtomic != .no: act(as: shard)
+      case _ where settings.routerAtomic != .no: return .crossed
       default:
         // What it watches is here, and what it would change elsewhere.
         fail(text: Self.crossSlot)
@@ -425,7 +429,7 @@ extension Engine {
     }
     swap(&own.queue, &transaction.queue)
     own.queuedCount = transaction.queuedCount
-    count(forShard: watched)
+    count(forShard: sessions[watcher].shard)
     perform(own)
     endWatcher(of: group.clientNumber)
     return .done
@@ -531,22 +535,16 @@ extension Engine {
       fail(line: ErrorReply.clusterDown)
       return false
     }
-    if round.watchWorker >= 0, round.watchWorker != target || round.watchShard != shard {
+    if settings.routerAtomic == .no, !round.watchWorkers.isEmpty {
       refreshMap()
       if map.owner(of: HashSlot(UInt16(round.watchSlot)))
-        == map.owner(of: HashSlot(UInt16(call.slot)))
+        != map.owner(of: HashSlot(UInt16(call.slot)))
       {
-        // What is watched has moved, so EXEC will do nothing.
-        reply.ok()
-      } else {
-        fail(text: Self.crossSlot)
+        fail(text: Self.crossSlotUnlessAtomic)
+        return false
       }
-      return false
     }
-    let isWatching = round.watchWorker >= 0
-    if !isWatching { round.watchSlot = call.slot }
-    round.watchWorker = target
-    round.watchShard = shard
+    let isWatching = beginWatch(call.slot, at: target)
     if target == worker {
       act(as: shard)
       return true
@@ -561,55 +559,80 @@ extension Engine {
       endWatch(of: current)
       return true
     }
-    let watchWorker = sessions[current].round?.watchWorker ?? -1
-    let watchShard = sessions[current].round?.watchShard ?? -1
-    if watchWorker < 0 || watchWorker == worker {
-      let way = transaction.isConflicted ? nil : route(transaction, asked: nil)
-      act(as: Session.endpoint)
-      switch way {
-      case nil: break
-      case .here(let shard, _):
-        if watchWorker >= 0, shard != watchShard, shard >= 0 { return crossed(call) }
-        if shard >= 0 { act(as: shard) }
-        if isMemoryLimited, transaction.queue.isDeniedWithoutMemory, !hasRoom() {
-          failExec("OOM command not allowed when used memory > 'maxmemory'.")
-          return false
-        }
-      case .split where givesUp(current):
-        endWatch(of: current)
-        discard(current)
-        fail(line: Self.keysApart)
-        return false
-      case .later, .split:
-        putOff(call, isLate: true)
-        return false
-      case .down:
-        discard(current)
-        fail(line: ErrorReply.clusterDown)
-        return false
-      case .crossed: return crossed(call)
-      case .there(let target, let asked):
-        if watchWorker >= 0 { return crossed(call) }
-        hopExec(call, transaction, to: target, asked: asked)
+    let watchWorkers = sessions[current].round?.watchWorkers ?? []
+    let isAllHere = watchWorkers.allSatisfy { $0 == worker }
+    if !isAllHere, watchWorkers.count > 1 { return crossed(call) }
+    if let only = watchWorkers.first, only != worker, settings.routerAtomic == .no {
+      hopExec(call, transaction, to: only, asked: nil, isWatching: true)
+      return false
+    }
+    let way = transaction.isConflicted ? nil : route(transaction, asked: nil)
+    act(as: Session.endpoint)
+    switch way {
+    case nil: break
+    case .split where givesUp(current):
+      endWatch(of: current)
+      discard(current)
+      fail(line: Self.keysApart)
+      return false
+    case .later, .split:
+      putOff(call, isLate: true)
+      return false
+    case .down:
+      endWatch(of: current)
+      discard(current)
+      fail(line: ErrorReply.clusterDown)
+      return false
+    case .crossed: return crossed(call)
+    case .here(let shard, _) where isAllHere:
+      if settings.routerAtomic == .no, shard >= 0, watchesAnotherShard(than: shard) {
+        return crossed(call)
+      }
+      if shard >= 0 { act(as: shard) }
+      if isMemoryLimited, transaction.queue.isDeniedWithoutMemory, !hasRoom() {
+        failExec("OOM command not allowed when used memory > 'maxmemory'.")
         return false
       }
-      sessions[current].round?.watchWorker = -1
-      return true
+    case .here(let shard, _):
+      // What is watched is on another worker; without keys the queue runs there.
+      guard shard < 0, let only = watchWorkers.first else { return crossed(call) }
+      hopExec(call, transaction, to: only, asked: nil, isWatching: true)
+      return false
+    case .there(let target, let asked):
+      let isWatching = watchWorkers.first == target && asked == nil
+      if !watchWorkers.isEmpty, !isWatching { return crossed(call) }
+      hopExec(call, transaction, to: target, asked: asked, isWatching: isWatching)
+      return false
     }
-    if settings.routerAtomic { return crossed(call) }
-    hopExec(call, transaction, to: watchWorker, asked: nil, isWatching: true)
-    return false
+    endWatch(of: current)
+    return true
+  }
+
+  /// Whether the current client watches keys of another shard than that, as the map has it.
+  private mutating func watchesAnotherShard(than shard: Int32) -> Bool {
+    guard let round = sessions[current].round, !round.watchWorkers.isEmpty else { return false }
+    return keyspace.owner(of: round.watchSlot) != shard
+  }
+
+  /// A key of that slot is about to be watched for the current client on a worker. Whether others are watched there already.
+  @discardableResult
+  mutating func beginWatch(_ slot: Int, at worker: Int) -> Bool {
+    let round = ownRound(of: current)
+    if round.watchWorkers.isEmpty { round.watchSlot = slot }
+    let isWatching = round.watchWorkers.contains(worker)
+    round.watch(at: worker)
+    return isWatching
   }
 
   /// An EXEC of commands on several shards, or of what is watched on another one.
   private mutating func crossed(_ call: Call) -> Bool {
-    if settings.routerAtomic {
+    if settings.routerAtomic != .no || sessions[current].round?.watchWorkers.count ?? 0 > 1 {
       putOffJointly(call)
       return false
     }
     endWatch(of: current)
     discard(current)
-    fail(text: Self.crossSlot)
+    fail(text: Self.crossSlotUnlessAtomic)
     return false
   }
 
@@ -624,25 +647,27 @@ extension Engine {
     note(target: worker, call.id, asked)
     sessions[current].transaction = nil
     sessions[current].mode.remove([.multi, .asking])
-    ownRound(of: current).watchWorker = -1
+    ownRound(of: current).watchWorkers = []
     add(
       Hop(kind: .exec, isWatching: isWatching, place: Int32(place), asked: asked), call,
       to: worker, with: transaction, for: current)
     router.round.add(answerAt: place, isSilent: reply.isSilent)
     // It may have to be run on several shards after all.
-    if settings.routerAtomic { sessions[current].mode.insert(.routing) }
+    if settings.routerAtomic != .no { sessions[current].mode.insert(.routing) }
   }
 
   /// Whatever a router client watches on other workers it watches no more.
   mutating func endWatch(of index: Int32) {
-    guard let round = sessions[index].round, round.watchWorker >= 0 else { return }
-    let worker = round.watchWorker
-    round.watchWorker = -1
-    if worker == self.worker { return }
+    guard let round = sessions[index].round, !round.watchWorkers.isEmpty else { return }
+    let others = round.watchWorkers.filter { $0 != worker }
+    round.watchWorkers = []
+    if others.isEmpty { return }
     var word = CommandQueue()
     do throws(OutOfMemory) { try word.appendExec() } catch { return abandon(index) }
-    add(
-      Hop(kind: .unwatch), Call(word.arguments(of: 0), id: .unwatch, slot: -1, hash: .none),
-      large: [], to: worker, for: index)
+    for worker in others {
+      add(
+        Hop(kind: .unwatch), Call(word.arguments(of: 0), id: .unwatch, slot: -1, hash: .none),
+        large: [], to: worker, for: index)
+    }
   }
 }

@@ -2,7 +2,7 @@ internal import RESP
 internal import Sharding
 internal import Storage
 
-// Commands over several shards that are atomic and isolated (`router-atomic yes`), and commands over all keys that must see all workers at
+// Commands over several shards that are atomic and isolated (`router-atomic`), and commands over all keys that must see all workers at
 // one instant. Other commands know nothing of it: no lock, no test on their way.
 //
 //   worker A, the client's              worker B                        worker C
@@ -96,6 +96,7 @@ extension Engine {
     let joint = Joint(
       router.turn.nextNumber(), client: client, clientNumber: clientNumber, isHeld: isHeld)
     router.joint = joint
+    ledger[0].jointTurns += 1
     if !lay(joint, putOff, index) { return retryLater(joint) }
     if joint.isHeld { router.isStoppedItself = true }
     joint.isSent = true
@@ -228,8 +229,7 @@ extension Engine {
       case .later, .down, .crossed: return false
       }
     }
-    let watchWorker = sessions[current].round?.watchWorker ?? -1
-    if watchWorker >= 0, watchWorker != worker {
+    for watchWorker in sessions[current].round?.watchWorkers ?? [] where watchWorker != worker {
       batch(of: joint, for: watchWorker).watcher = joint.clientNumber
     }
     return true
@@ -387,7 +387,7 @@ extension Engine {
       }
       isInTransaction = false
       discard(current)
-      ownRound(of: current).watchWorker = -1
+      ownRound(of: current).watchWorkers = []
       return
     }
     let step = Int(hot[Int(call.id.rawValue)].step)

@@ -95,7 +95,7 @@ extension Engine {
           offset: offset, byteCount: answer.byteCount, revision: group.revision,
           keyCount: group.keyCount)
       case .lost: return false
-      case .elsewhere, .ask, .half, .later, .split, .again:
+      case .elsewhere, .ask, .half, .later, .split, .crossed, .again:
         if case .half = answer.outcome {
           router.round.places[Int(hops[i].place)] = RoundState.Place(
             offset: offset, halfByteCount: answer.byteCount)
@@ -470,6 +470,12 @@ extension Engine {
     switch (hop.kind, bounced.outcome) {
     // Nothing is watched there after all: its WATCH was refused.
     case (.exec, .elsewhere), (.exec, .ask): hop.isWatching = false
+    case (.exec, .crossed):
+      if hop.isWatching { ownRound(of: current).watch(at: bounced.batch.worker) }
+      runJointly(call, bounced.batch.load.transactions[Int(hop.transaction)])
+      return true
+    // It was not watched there.
+    case (.watch, _): endFirstWatch(hop, at: bounced.batch.worker)
     default: break
     }
     if bounced.outcome == .split, givesUp(current) {
@@ -513,7 +519,7 @@ extension Engine {
       return false
     case .there(let worker, let asked):
       router.round.note(target: worker, readsOnly: readsOnly)
-      if hop.kind == .watch { ownRound(of: current).watchWorker = worker }
+      if hop.kind == .watch { hop.isWatching = beginWatch(call.slot, at: worker) }
       hop.asked = asked
       let transaction = hop.transaction
       if transaction >= 0 {
@@ -528,8 +534,7 @@ extension Engine {
       case .exec:
         runHere(bounced.batch.load.transactions[Int(hop.transaction)], shard, place)
       case .watch, .unwatch:
-        ownRound(of: current).watchWorker = worker
-        ownRound(of: current).watchShard = shard
+        if hop.kind == .watch { beginWatch(call.slot, at: worker) }
         run(queue, bounced.index, as: shard, in: table, for: place)
       case .keyed, .worker:
         run(
@@ -537,40 +542,41 @@ extension Engine {
           for: place)
       }
     case .down:
-      endFirstWatch(hop)
       refuse(ErrorReply.clusterDown, place)
-    case .crossed where hop.kind == .exec && settings.routerAtomic:
-      // Its slots were one shard's when it was sent. It is alone in its round.
-      sessions[current].transaction =
-        bounced.batch.load.transactions[Int(hop.transaction)]
-      sessions[current].mode.insert(.multi)
-      let again = Postponed(
-        client: ClientID(index: current), clientNumber: sessions[current].id)
-      do throws(OutOfMemory) {
-        try again.queue.append(call, large: [], isDeniedWithoutMemory: false)
-      } catch { abandon(current) }
-      again.isJoint = true
-      router.round.removeAll()
-      router.round.putOff = again
-    case .crossed: refuse(Array("-\(Self.crossSlot)\r\n".utf8), place)
+    case .crossed where hop.kind == .exec && settings.routerAtomic != .no:
+      // Its slots were one shard's when it was sent.
+      runJointly(call, bounced.batch.load.transactions[Int(hop.transaction)])
+    case .crossed: refuse(Array("-\(Self.crossSlotUnlessAtomic)\r\n".utf8), place)
     }
     return true
   }
 
+  /// An EXEC that was sent to one worker, and is alone in its round, is to be run on several.
+  private mutating func runJointly(_ call: Call, _ transaction: Transaction) {
+    sessions[current].transaction = transaction
+    sessions[current].mode.insert(.multi)
+    let again = Postponed(
+      client: ClientID(index: current), clientNumber: sessions[current].id)
+    do throws(OutOfMemory) {
+      try again.queue.append(call, large: [], isDeniedWithoutMemory: false)
+    } catch { abandon(current) }
+    again.isJoint = true
+    router.round.removeAll()
+    router.round.putOff = again
+  }
+
   /// What was sent to a worker is not tried again: its keys have not come together.
   private mutating func giveUp(_ hop: Hop, _ worker: Int, _ place: Int) {
-    if hop.kind == .watch {
-      endFirstWatch(hop)
-    } else if hop.isWatching {
-      ownRound(of: current).watchWorker = worker
+    if hop.kind == .exec, hop.isWatching {
+      ownRound(of: current).watch(at: worker)
       endWatch(of: current)
     }
     refuse(Self.keysApart, place)
   }
 
-  /// A WATCH is refused: its client watches nothing, unless it did before.
-  private mutating func endFirstWatch(_ hop: Hop) {
-    if hop.kind == .watch, !hop.isWatching { ownRound(of: current).watchWorker = -1 }
+  /// A WATCH was not run on a worker: its client watches nothing there, unless it did before.
+  private mutating func endFirstWatch(_ hop: Hop, at worker: Int) {
+    if !hop.isWatching { ownRound(of: current).watchWorkers.removeAll { $0 == worker } }
   }
 
   /// An error is the reply at a place.

@@ -83,7 +83,9 @@ extension Engine {
   static let readLimit = 256 << 10
 
   static let crossSlot =
-    "CROSSSLOT Keys in request don't hash to the same slot; give them a common hash tag, as in {user1}:name, use a client for Redis Cluster, or set router-atomic to yes"
+    "CROSSSLOT Keys in request don't hash to the same slot; give them a common hash tag, as in {user1}:name"
+  /// The same where a setting stands in the way.
+  static let crossSlotUnlessAtomic = crossSlot + ", or set router-atomic to auto"
 
   /// What is run from now on runs as that shard, or (`Session.endpoint`) for all of them.
   @inline(__always)

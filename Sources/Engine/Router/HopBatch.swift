@@ -31,7 +31,7 @@ struct Hop {
   }
 
   var kind = Kind.keyed
-  /// Of a client that watches keys on that worker: its EXEC can run nowhere else, and its WATCH is not the first.
+  /// Of a client that watches keys on that worker: its EXEC runs there or at several workers, and its WATCH is not the first.
   var isWatching = false
   /// How often it has been answered that it could not be run.
   var tries: UInt8 = 0
@@ -59,6 +59,8 @@ enum HopOutcome: Equatable {
   case later
   /// The same, for its keys are on both sides of a slot that is moved key by key.
   case split
+  /// It is an EXEC whose client watches keys here, and whose queue is to run elsewhere.
+  case crossed
   /// Not looked at, because one before it of the same client was not run, or because of the length of the replies.
   case again
   /// There was no memory for the replies.

@@ -192,10 +192,14 @@ final class Round {
   var state = RoundState()
   /// It stands in the list of those that wait for time to pass.
   var isListed = false
-  /// The worker that watches keys for the client, of which shard they are, and the slot of the first; −1 = none.
-  var watchWorker = -1
-  var watchShard: Int32 = -1
+  /// The workers that watch keys for the client, this one among them, and the slot of the first key.
+  var watchWorkers: [Int] = []
   var watchSlot = -1
+
+  /// A worker watches keys for the client.
+  func watch(at worker: Int) {
+    if !watchWorkers.contains(worker) { watchWorkers.append(worker) }
+  }
   /// Since when a request of the client has been waiting for what others do, and when one was given up, in Unix milliseconds; 0 = never.
   var waitingSince: Int64 = 0
   var gaveUpAt: Int64 = 0
