@@ -714,5 +714,6 @@ CHECKS = {
 }
 # The same of raw bytes that a client then closes behind.
 CHECKS_RAW = {
+    "`CLIENT REPLY*` within MULTI": lambda data, redis, tern: data.startswith(b"MULTI") and b"CLIENT REPLY" in data and b"-ERR Command not allowed inside a transaction" in tern,
     "a NUL byte in a line": lambda data, redis, tern: b"\0" in data and tern.startswith(redis),
 }
