@@ -63,6 +63,12 @@ public struct ProcessFigures: Sendable {
   public var keyspaceByteCount = 0
   /// Bytes that clients of all workers take: sessions, requests and replies.
   public var clientByteCount = 0
+  /// The most clients that the system allows; 0 = unknown.
+  public var mostClients = 0
+  /// Lines of the log that nobody took.
+  public var droppedLogLineCount = 0
+  /// What is remembered for clients that are told of changes takes, of all workers.
+  public var trackingByteCount = 0
   /// Workers that have to evict although they have less than an equal part of the memory.
   public var hungryWorkers = 0
 

@@ -46,6 +46,7 @@ extension Engine {
     session.output.removeAll(pool: &reply.pool)
     clientCounts[Self.page(ofShard: session.shard)] -= 1
     if session.wish.contains(.listed) { listedClients.removeAll { $0 == client } }
+    memory.hasLostClient = true
     if !waiting.isEmpty { waiting.removeAll { $0.client == client } }
     if !postponed.isEmpty { postponed.removeAll { $0.client == client } }
     if session.mode.contains(.monitor) {
@@ -254,7 +255,13 @@ extension Engine {
     } else {
       sessions[index].wish.insert(.ended)
       // Nobody else ends a wait of a client that has gone, and nothing that it sent behind it is run, as in Redis.
-      if isWaiting(client) { close(index) } else { closeIfEnded(index) }
+      if isLate(index) {
+        abandon(index)
+      } else if isWaiting(client) {
+        close(index)
+      } else {
+        closeIfEnded(index)
+      }
     }
     list(index)
   }

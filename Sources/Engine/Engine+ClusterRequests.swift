@@ -49,7 +49,7 @@ extension Engine {
     guard sessions.contains(index), sessions[index].id == pending.clientNumber,
       sessions[index].mode.contains(.parked)
     else { return }
-    if current >= 0 {
+    if current >= 0 || isStopped {
       clusterAnswersWhileBusy.append(pending)
       return
     }

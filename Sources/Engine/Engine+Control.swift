@@ -65,6 +65,7 @@ extension Engine {
       settings = changed
     }
     applySettings()
+    if changes.contains(where: { $0.name == "maxmemory-clients" }) { limitClients() }
   }
 
   /// All workers have applied a client's request: it is answered, and what it sent meanwhile is run.
@@ -72,8 +73,8 @@ extension Engine {
     let index = pending.client.index
     // The client may be gone, and another one in its place.
     guard sessions.contains(index), sessions[index].id == pending.clientNumber else { return }
-    if current >= 0 {
-      // Another client's requests are being run: this one is answered when they are done, in `finishCompleted`.
+    if current >= 0 || isStopped {
+      // Another client's requests are being run, or nobody's may be: this one is answered afterwards, in `finishCompleted`.
       completedWhileBusy.append(pending)
       return
     }
@@ -119,7 +120,8 @@ extension Engine {
     let isNone =
       controlRequests.isEmpty && appliedControls.isEmpty && completedWhileBusy.isEmpty
       && clusterRequests.isEmpty && clusterAnswersWhileBusy.isEmpty && migrations.isEmpty
-      && migrationAnswers.isEmpty && router.arrived.isEmpty && router.ready.isEmpty
+      && migrationAnswers.isEmpty && router.keptMail.isEmpty && router.arrived.isEmpty
+      && router.ready.isEmpty
       && router.monitors.isEmpty
     return !isNone
   }

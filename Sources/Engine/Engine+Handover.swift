@@ -6,7 +6,8 @@ internal import Storage
 //   target's worker          source's worker                       everybody
 //   `SlotTableMemory`
 //     memory for the tables ▶ `handOver`, one turn:
-//                               watchers of the slots are dirtied
+//                               watchers of the slots are dirtied,
+//                               their readers told (tracking)
 //                               tables leave the keyspace
 //                               tables lie in the target's mailbox
 //                               the new map hangs on the board  ─▶  MOVED names the target
@@ -114,11 +115,9 @@ extension Engine {
       }
     }
     if order.mustBeEmpty { return handOverEmpty(order) }
-    if watches.count > 0 {
-      let leaving = SlotSet(order.slots)
-      slotsLeft(order.source) { leaving.contains(HashSlot(UInt16($0))) }
-    }
+    // Whoever waits for a slot waits for this as well.
     let leftAt = clock.nanoseconds()
+    slotsLeft(order.source, order.slots)
     for range in order.slots {
       for slot in range.indices {
         let isTaken = keyspace.take(slot, into: order.batch)
@@ -216,9 +215,16 @@ extension Engine {
     }
     closeAll(of: Int32(local))
     ledger.grow(to: local + 2, Statistics())
+    // What was counted of a shard that has left stays the process's: totals never fall.
+    ledger[0].keep(ledger[local + 1])
     ledger[local + 1] = Statistics()
     ledger[local + 1].sampledAt = now
     shards[local] = shard
+  }
+
+  /// How many clients speak to the shard of that local index, whether it is in the map or has left it.
+  public func clientCount(ofShard local: Int) -> Int {
+    local + 1 < clientCounts.count ? clientCounts[local + 1] : 0
   }
 
   /// The local index of the shard that a client speaks to; nil at the configuration endpoint.

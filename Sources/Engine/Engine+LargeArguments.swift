@@ -57,6 +57,7 @@ extension Engine {
     }
     sessions[index].largeByteCount += count
     if isTooMuch(index) { return close(index) }
+    if isEvicted(index) { return }
     if count < missing { return }
     sessions[index].wish.remove(.direct)
     if count < bytes.byteCount {
@@ -68,6 +69,13 @@ extension Engine {
   private func isTooMuch(_ index: Int32) -> Bool {
     sessions[index].query.byteCount + sessions[index].largeByteCount
       > settings.clientQueryBufferLimit
+  }
+
+  /// Whether a session takes more than all clients may, and is closed for it.
+  private mutating func isEvicted(_ index: Int32) -> Bool {
+    guard exceedsClientLimit(index) else { return false }
+    evictClient(index)
+    return true
   }
 
   private mutating func receiveAfterLarge(_ bytes: RawSpan, _ index: Int32) {
@@ -103,6 +111,7 @@ extension Engine {
       list(index)
       return true
     }
+    if isEvicted(index) { return true }
     if argument.missingByteCount ?? 0 > 0 { return false }
     sessions[index].wish.remove(.direct)
     return true

@@ -1,16 +1,20 @@
 internal import RESP
 internal import Storage
+internal import Synchronization
 
 // Memory at its limit (DESIGN §3). `maxmemory` is the process's; a worker has a share of it, dealt again ten times a second, and counts
-// its keys and its clients' buffers against that. Over the share a write first evicts, a bounded number of keys; what is left to evict
-// goes in slices of housekeeping. A write is refused where nothing may go.
+// its keys and its clients' buffers against that. Over the share it looks at what all workers use: while the process has room nobody
+// evicts. Else a write first evicts, a bounded number of keys; what is left to evict goes in slices of housekeeping. A write is refused
+// where nothing may go.
 //
 //   command ──▶ isMemoryLimited? ──▶ hasRoom(): keys + clients ≤ share ──▶ runs
-//                                       │ over: a few victims, or twice what came
+//                                       │ over: all workers ≤ maxmemory ──▶ runs
+//                                       │ over that: a few victims, or twice what came
 //                                       ├─ one was found ──▶ runs; the rest goes in slices
 //                                       └─ there is none ──▶ -OOM
 //
-// What clients take is summed up ten times a second, and whenever a lot came in; over `maxmemory-clients` the largest are closed.
+// What clients take is summed up ten times a second, and whenever a lot came in or one has gone; over `maxmemory-clients` the largest are
+// closed, but neither those that wait for nothing nor who has set the limit.
 
 /// What a worker knows of its memory.
 struct MemoryState {
@@ -38,6 +42,10 @@ struct MemoryState {
   var walkedByteCount = 0
   var walkPlace: Int32 = 0
   var isWalking = false
+  /// A client has gone since the last sum was begun: what it took is free.
+  var hasLostClient = false
+  /// Who has changed a setting last, by its id.
+  var administrator: UInt64 = 0
   /// Bytes received as of the last sum.
   var bytesInAtWalk: UInt64 = 0
 }
@@ -56,10 +64,15 @@ extension Engine {
   private static let walkLimit: Int32 = 512
 
   /// Bytes that count against the worker's share.
-  var limitedByteCount: Int { keyspace.byteCount &+ memory.clientByteCount }
+  var limitedByteCount: Int {
+    keyspace.byteCount &+ memory.clientByteCount &+ tracking.byteCount
+  }
 
   /// What clients of this worker take: places, bytes that wait to be run, replies that wait to leave. As of the last sum.
   public var clientByteCount: Int { memory.clientByteCount }
+
+  /// What is remembered for clients of this worker that are told of changes.
+  public var trackingByteCount: Int { tracking.byteCount }
 
   /// Whether this worker has to evict or refuse although it has less than its equal part.
   public var isHungry: Bool { isMemoryLimited && shares.isHungry }
@@ -98,15 +111,33 @@ extension Engine {
     touchClock = accessClock
   }
 
+  /// Tells the other workers what this one uses.
+  @inline(__always)
+  func publishMemory() {
+    mailbox.usedByteCount.store(limitedByteCount, ordering: .relaxed)
+  }
+
+  /// Whether all workers together use more than they may. O(workers), and off the way of commands that keep to their worker's share.
+  private var isProcessFull: Bool {
+    var used = limitedByteCount
+    for (index, peer) in router.peers.enumerated() where index != worker {
+      used += peer.usedByteCount.load(ordering: .relaxed)
+    }
+    return used > settings.maxMemory
+  }
+
   /// Ten times a second: the share is dealt anew, and clients are summed up.
   mutating func dealMemory() {
     memory.othersByteCount = max(
-      0, process.keyspaceByteCount + process.clientByteCount - limitedByteCount)
+      0,
+      process.keyspaceByteCount + process.clientByteCount + process.trackingByteCount
+        - limitedByteCount)
     memory.othersClientByteCount = max(0, process.clientByteCount - memory.clientByteCount)
     memory.hungryWorkers = process.hungryWorkers
     memory.isExhausted = false
     memory.isWalking = true
     memory.peakByteCount = max(memory.peakByteCount, limitedByteCount)
+    publishMemory()
     guard isMemoryLimited else { return }
     memory.share = shares.share
     memory.isPressed = false
@@ -132,7 +163,10 @@ extension Engine {
     let used = limitedByteCount
     let grown = used - memory.checkedByteCount
     memory.checkedByteCount = used
+    publishMemory()
     if used <= memory.share { return true }
+    if memory.hasLostClient { sumClients() }
+    if !isProcessFull { return true }
     memory.isPressed = true
     // Twice what came since the last look, so that commands never bring more than goes; a limit that was lowered is for the slices.
     let hasVictims = evict(atMost: Self.mostVictimsPerCommand, until: used - 2 * max(0, grown))
@@ -148,7 +182,7 @@ extension Engine {
     }
     var looked = 0
     let rebuilt = keyspace.rebuiltEntryCount
-    while limitedByteCount > memory.share {
+    while limitedByteCount > memory.share, isProcessFull {
       let rebuilding =
         (keyspace.rebuiltEntryCount - rebuilt) / SliceMeter.rebuiltEntriesPerUnit
       if looked + rebuilding >= limit { break }
@@ -175,7 +209,7 @@ extension Engine {
   /// Whether there is something to evict between commands.
   var hasEviction: Bool {
     isMemoryLimited && !memory.isExhausted && limitedByteCount > memory.share
-      && settings.maxMemoryPolicy != .noEviction
+      && settings.maxMemoryPolicy != .noEviction && isProcessFull
   }
 
   /// One slice of eviction.
@@ -193,11 +227,41 @@ extension Engine {
       + (sessions[index].transaction?.byteCount ?? 0)
   }
 
+  /// The least that clients of the process may take if there is a limit: below it nobody could raise it again.
+  private static let leastClientLimit = 128 << 10
+
   /// The most that clients of the process may take; nil = no limit.
   private var clientLimit: Int? {
     let limit = settings.maxMemoryClients
     if limit == 0 || limit < 0 && settings.maxMemory == 0 { return nil }
-    return limit > 0 ? limit : settings.maxMemory / 100 * -limit
+    return max(limit > 0 ? limit : settings.maxMemory / 100 * -limit, Self.leastClientLimit)
+  }
+
+  /// Whether a client alone takes more than all may.
+  func exceedsClientLimit(_ index: Int32) -> Bool {
+    guard settings.maxMemoryClients != 0, let clientLimit, !sessions[index].isSpared else {
+      return false
+    }
+    return byteCount(ofClient: index) > clientLimit
+  }
+
+  /// Sums up what clients take, at once. O(sessions)
+  private mutating func sumClients() {
+    var sum = 0
+    for index in 0..<sessions.indexLimit
+    where sessions.contains(index) && !sessions[index].wish.contains(.broken) {
+      sum += byteCount(ofClient: index)
+    }
+    memory.clientByteCount = sum
+    memory.hasLostClient = false
+    publishMemory()
+  }
+
+  /// A limit of clients was set: it is in force before it is answered.
+  mutating func limitClients() {
+    guard let clientLimit else { return }
+    sumClients()
+    closeLargest(clientLimit)
   }
 
   /// Sums up what clients take, some in each turn; a sum that was begun is not disturbed by those that come and go.
@@ -205,8 +269,11 @@ extension Engine {
     if !memory.isWalking {
       // A lot may come between two ticks.
       let isLimited = isMemoryLimited || settings.maxMemoryClients != 0
-      guard isLimited, statistics.bytesIn &- memory.bytesInAtWalk > 1 << 20 else { return }
+      guard isLimited,
+        memory.hasLostClient || statistics.bytesIn &- memory.bytesInAtWalk > 1 << 20
+      else { return }
       memory.isWalking = true
+      memory.hasLostClient = false
     }
     let end = min(sessions.indexLimit, memory.walkPlace + Self.walkLimit)
     for index in memory.walkPlace..<max(memory.walkPlace, end)
@@ -216,6 +283,7 @@ extension Engine {
     memory.walkPlace = end
     if end < sessions.indexLimit { return }
     memory.clientByteCount = memory.walkedByteCount
+    publishMemory()
     memory.bytesInAtWalk = statistics.bytesIn
     memory.walkedByteCount = 0
     memory.walkPlace = 0
@@ -233,17 +301,24 @@ extension Engine {
     var clients: [(byteCount: Int, index: Int32)] = []
     for index in 0..<sessions.indexLimit
     where sessions.contains(index) && !sessions[index].wish.contains(.broken)
-      && !sessions[index].isSpared
+      && !sessions[index].isSpared && sessions[index].id != memory.administrator
     {
-      clients.append((byteCount(ofClient: index), index))
+      // Of one that waits for nothing there is nothing to be had.
+      let byteCount = byteCount(ofClient: index)
+      if byteCount > MemoryLayout<Session>.stride { clients.append((byteCount, index)) }
     }
     clients.sort { $0.byteCount > $1.byteCount }
     for client in clients {
       if memory.clientByteCount <= share { return }
       memory.clientByteCount -= client.byteCount
-      ledger[Self.page(ofShard: sessions[client.index].shard)].evictedClients &+= 1
-      abandon(client.index)
-      list(client.index)
+      evictClient(client.index)
     }
+  }
+
+  /// Closes a client for want of memory.
+  mutating func evictClient(_ index: Int32) {
+    ledger[Self.page(ofShard: sessions[index].shard)].evictedClients &+= 1
+    abandon(index)
+    list(index)
   }
 }

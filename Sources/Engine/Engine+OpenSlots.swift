@@ -199,7 +199,7 @@ extension Engine {
     guard isEmpty || settingAside == slot.index else { return false }
     let place = isEmpty ? nil : freeOpenTable
     if !isEmpty, place == nil { return false }
-    slotsLeft(shard) { $0 == slot.index }
+    slotsLeft(shard, [SlotRange(slot, slot)])
     openSlots.removeAll { $0.shard == shard && $0.slot == slot.index }
     guard let place else {
       keyspace.take(slot.index)?.discard()
@@ -255,7 +255,7 @@ extension Engine {
       return
     }
     // What was watched in the open table is watched under another number now: EXEC does nothing.
-    slotsLeft(shard) { $0 == open.table }
+    tableLeft(shard, open.table)
     if let table = keyspace.take(open.table) { keyspace.adopt(table, as: slot, by: shard) }
     for flight in flights where flight.table == open.table { flight.table = slot }
     setHeldKeys()

@@ -213,14 +213,18 @@ extension Engine {
     lastNanoseconds = time
     statistics.commands[command].nanoseconds &+= spent
     latencies.record(spent, row: call.id.rawValue | untrackedLatency)
-    if spent >= slowTime { note(call, spent) }
+    var cost = spent
+    if spent >= slowTime {
+      note(call, spent)
+      if spent >= Self.longTime { cost = self.cost(ofLong: spent) }
+    }
     statistics.commandCount &+= 1
     sessions[current].commandCount &+= 1
     sessions[current].lastCommand = call.id
     let made = reply.queue.byteCount &- before
     if call.slot >= 0 {
       keyspace.charge(
-        call.slot, cpu: spent, bytesIn: UInt64(UInt32(byteCount)),
+        call.slot, cpu: cost, bytesIn: UInt64(UInt32(byteCount)),
         bytesOut: UInt64(truncatingIfNeeded: made))
     }
     pauseIfFull()
@@ -244,6 +248,7 @@ extension Engine {
       if !sessions[current].mode.contains(.multi) { sessions[current].mode.remove(.asking) }
     }
     if hasFailed { abortTransaction() }
+    endCaching(problem == .none || problem == .arity ? call.id : nil)
     if problem == .none || problem == .arity {
       // Neither run nor failed: it was queued.
       if hasFailed { statistics.commands[Int(call.id.rawValue)].rejected &+= 1 }

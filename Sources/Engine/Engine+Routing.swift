@@ -198,21 +198,42 @@ extension Engine {
 
   /// Reads what others have sent: control requests, slot tables.
   public mutating func drainMailbox() {
-    for message in mailbox.takeAll() {
-      switch message {
-      case .control(let request, let number): apply(request, number: number)
-      case .completed(let pending): complete(pending)
-      case .adopt(let tables): adopt(tables)
-      case .drain: isDraining = true
-      case .clusterChanged(let pending): complete(pending)
-      case .adoptOpen(let slots, let shard): adoptOpen(slots, by: shard)
-      case .adoptEntries(let entries): adopt(entries)
-      case .migrated(let outcome): land(outcome)
-      case .hops(let batch): router.arrived.append(.requests(batch))
-      case .answeredHops(let batch): router.arrived.append(.answers(batch))
-      case .monitor(let message): take(message)
-      case .joint(let message): router.jointMessages.append(message)
-      }
+    readKeptMail()
+    for message in mailbox.takeAll() { read(message) }
+  }
+
+  /// Reads what came while the worker had stopped for a joint command, if it has gone on.
+  mutating func readKeptMail() {
+    // One by one: what is read may have a command run that looks into the mailbox, and changes are numbered.
+    while !router.keptMail.isEmpty, !isStopped { read(router.keptMail.removeFirst()) }
+  }
+
+  private mutating func read(_ message: MailboxMessage) {
+    if isStopped, message.waitsForStop { return router.keptMail.append(message) }
+    switch message {
+    case .control(let request, let number): apply(request, number: number)
+    case .completed(let pending): complete(pending)
+    case .adopt(let tables): adopt(tables)
+    case .drain: isDraining = true
+    case .clusterChanged(let pending): complete(pending)
+    case .adoptOpen(let slots, let shard): adoptOpen(slots, by: shard)
+    case .adoptEntries(let entries): adopt(entries)
+    case .migrated(let outcome): land(outcome)
+    case .hops(let batch): router.arrived.append(.requests(batch))
+    case .answeredHops(let batch): router.arrived.append(.answers(batch))
+    case .monitor(let message): take(message)
+    case .joint(let message): router.jointMessages.append(message)
+    }
+  }
+}
+
+extension MailboxMessage {
+  /// Whether a worker that has stopped for a joint command reads it when it goes on. These have commands of clients run, or change settings
+  /// or keys, between what the worker has said to the command and its part of it.
+  fileprivate var waitsForStop: Bool {
+    switch self {
+    case .control, .completed, .clusterChanged, .migrated: true
+    case .adopt, .drain, .adoptOpen, .adoptEntries, .hops, .answeredHops, .joint, .monitor: false
     }
   }
 }

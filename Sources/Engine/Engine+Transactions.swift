@@ -22,7 +22,8 @@ extension Engine {
 
   /// Whether a command of a session in MULTI runs at once, as few do; if not, it was queued or has been answered.
   mutating func admitsInMulti(_ call: Call, _ known: HotCommand) -> Bool {
-    if known.attention.contains(.notInMulti) {
+    // CLIENT REPLY would take elements out of EXEC's array: the stream of replies could not be read any more.
+    if known.attention.contains(.notInMulti) || call.id == .clientReply {
       fail("ERR Command not allowed inside a transaction")
       return false
     }

@@ -151,6 +151,9 @@ public struct Engine: ~Copyable {
   var untrackedLatency: UInt8 = 0
   /// A command that took so many nanoseconds or more is looked at: whether it belongs into the slow log or among the latency events.
   var slowTime = UInt64.max
+  /// The thread's processor time when it was last looked at, and the clock then: no command has taken more than what came since.
+  var processorNanoseconds: UInt64 = 0
+  var processorLookedAt: UInt64 = 0
   /// What was noted of slow commands: first at the configuration endpoint, then of each shard.
   var diaries: [Diary]
   /// Sessions in MONITOR.
@@ -264,6 +267,28 @@ public struct Engine: ~Copyable {
     setAccessClock()
     lastNanoseconds = clock.nanoseconds()
     turnNanoseconds = lastNanoseconds
+    if lastNanoseconds &- processorLookedAt > Self.longTime { lookAtProcessor() }
+  }
+
+  /// How long a command may have taken, in nanoseconds, for the clock to be believed: one that was longer may have lost its processor meanwhile.
+  static let longTime: UInt64 = 200_000
+
+  /// Looks at the processor time of the thread: at the top of a turn, and behind a command that took long. At most once in `longTime` of the
+  /// clock, for it is a call of the system.
+  @inline(never)
+  private mutating func lookAtProcessor() {
+    processorNanoseconds = processorClock.nanoseconds()
+    processorLookedAt = lastNanoseconds
+  }
+
+  /// What a command has cost that took so long by the clock: no more than the thread has had of its processor since the last look.
+  @inline(never)
+  mutating func cost(ofLong nanoseconds: UInt64) -> UInt64 {
+    let before = processorNanoseconds
+    lookAtProcessor()
+    // A clock that stands still, in tests and in the library, says nothing.
+    return processorNanoseconds == 0
+      ? nanoseconds : min(nanoseconds, processorNanoseconds &- before)
   }
 
   /// Something else than a command was done: its time is not the next command's.
@@ -280,7 +305,7 @@ public struct Engine: ~Copyable {
     limits = ProtocolLimits(
       maxBulkLength: settings.protoMaxBulkLength,
       queryBufferLimit: settings.clientQueryBufferLimit)
-    slowTime = settings.slowTime
+    slowTime = min(settings.slowTime, Self.longTime)
     // No command has the last row's number.
     untrackedLatency = settings.latencyTracking ? 0 : .max
     for i in diaries.indices { diaries[i].slowLog.limit(to: settings.slowlogMaxLength) }

@@ -15,7 +15,9 @@ extension Engine {
     finishLate()
     if !pauses.isEmpty || !postponed.isEmpty { finishPauses() }
     walkClients()
+    if isMemoryLimited { publishMemory() }
     if !tracking.trackers.isEmpty { flushTracking() }
+    if tracking.hasGrave { tracking.bury() }
     if !hasWork { return false }
     var kind = nextSlice
     while !hasWork(kind) { kind = kind.next }

@@ -47,6 +47,9 @@ public final class Mailbox: Sendable {
   /// (`Engine+Neighbours.swift`). Empty for an engine that nobody lends.
   public let loan = Loan<Engine>()
 
+  /// What the worker that reads here uses of the process's memory, as of its last command that needs some, or its last turn.
+  let usedByteCount = Atomic<Int>(0)
+
   /// What is rung for the worker that reads here. A type of its own: a bare closure in a generic box is wrapped once more by every access.
   private struct Bell: Sendable {
     let ring: @Sendable () -> Void

@@ -59,6 +59,8 @@ public struct Settings: Sendable, Equatable {
   public var routerAtomic = false
   /// Whether a router client's pipeline has its effects in the order of its requests over all shards, or only for each key.
   public var routerOrdered = true
+  /// Milliseconds for which a command of a router client waits while its keys are on both sides of a slot that is moved key by key.
+  public var routerTryAgainTimeout = 2000
   /// Whether DUMP compresses long strings.
   public var compressesPayloads = true
   /// The password of the default user; empty = none.

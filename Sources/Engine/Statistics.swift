@@ -91,6 +91,23 @@ struct Statistics {
     bytesOutPerSecond += other.bytesOutPerSecond
   }
 
+  /// Keeps what was counted on a page that is about to be used anew. What was done a second, and what keys have taken, goes.
+  mutating func keep(_ other: borrowing Statistics) {
+    let (sampledCommands, sampledIn, sampledOut) = (
+      sampledCommandCount &+ other.commandCount, sampledBytesIn &+ other.bytesIn,
+      sampledBytesOut &+ other.bytesOut
+    )
+    let (rate, rateIn, rateOut, peak) = (
+      commandsPerSecond, bytesInPerSecond, bytesOutPerSecond, peakByteCount
+    )
+    add(other)
+    (sampledCommandCount, sampledBytesIn, sampledBytesOut) = (
+      sampledCommands, sampledIn, sampledOut
+    )
+    (commandsPerSecond, bytesInPerSecond, bytesOutPerSecond) = (rate, rateIn, rateOut)
+    peakByteCount = peak
+  }
+
   /// Computes what was done a second since the last time.
   mutating func sample(now: Int64) {
     let elapsed = now - sampledAt

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
 // Server-assisted caching: clients are told when a key that they have read, or one with a prefix that they named, is not any more what it
@@ -8,7 +9,11 @@ internal import Storage
 //
 // Whoever is told must ask again to be told again. A session's own changes are told behind the reply to them. Where more keys are
 // remembered than `tracking-table-max-keys` allows, everybody is told to forget everything, and the table is empty again. Sessions that
-// ended are found out when something is to be told to them.
+// ended are found out when something is to be told to them, or when a key has more readers than there can be; with the last of them the
+// table is empty. What it takes counts as memory of its worker (`limitedByteCount`).
+//
+// A slot that leaves its shard costs what was read of it: many keys of it in one message for each reader, and beyond `leavingLimit` one
+// message that says to forget everything. Its readers cannot be told later: what changes then changes elsewhere.
 //
 // Limit: of a command that writes some of the keys that it names all of these count as changed.
 
@@ -43,13 +48,6 @@ final class TrackingState {
 
 /// The keys that sessions of a worker have read, and what is to be told to them.
 struct Tracking: ~Copyable {
-  /// One key, and who has read it.
-  struct Tracked {
-    let slot: Int
-    let shard: Int32
-    let key: [UInt8]
-    var clients: [(index: Int32, id: UInt64)]
-  }
   /// A key with a prefix, to be told to a session.
   struct Broadcast {
     let client: Int32
@@ -57,62 +55,106 @@ struct Tracking: ~Copyable {
     var keys: [[UInt8]]
   }
 
-  private var places: [UInt64: [Tracked]] = [:]
+  /// What was read, by hash slot: a slot that leaves costs what it has.
+  private var slots: [Int: TrackedSlot] = [:]
+  /// Slots that were forgotten as a whole: their memory is given back in slices.
+  private var graves: [TrackedSlot] = []
   /// Sessions that track.
   var trackers: [Int32] = []
   /// What goes out behind the reply of the command that runs: to whom, and the bytes.
   var deferred: [(client: Int32, bytes: [UInt8])] = []
   var broadcasts: [Broadcast] = []
-  /// Keys, and readers of keys.
+  /// Keys, and the memory of all this.
   private(set) var keyCount = 0
-  private(set) var counts: [Int32: (keys: Int, items: Int)] = [:]
+  private(set) var byteCount = 0
+  private(set) var counts: [Int32: (keys: Int, items: Int, byteCount: Int)] = [:]
 
-  /// A session has read a key.
+  /// The hash slot of a key in a table: open tables have numbers of their own.
+  private static func hashSlot(_ table: Int, _ key: RawSpan) -> Int {
+    table < HashSlot.count ? table : HashSlot.of(key).index
+  }
+
+  /// A session has read a key. How many readers the key has then. O(1).
   mutating func remember(
-    _ slot: Int, _ hash: KeyHash, _ key: RawSpan, by index: Int32, id: UInt64, shard: Int32
+    _ table: Int, _ hash: KeyHash, _ key: RawSpan, by client: TrackedReader, shard: Int32
+  ) -> Int {
+    let slot = Self.hashSlot(table, key)
+    let change = slots[slot, default: TrackedSlot()].remember(hash, key, by: client, shard: shard)
+    count(change.change, ofShard: change.shard)
+    return change.readerCount
+  }
+
+  /// Forgets a key, and says who has read it. O(1).
+  mutating func take(_ table: Int, _ hash: KeyHash, _ key: RawSpan) -> TrackedReaders? {
+    let slot = Self.hashSlot(table, key)
+    guard let tracked = slots[slot]?.take(hash, key) else { return nil }
+    if slots[slot]?.isEmpty == true { slots[slot] = nil }
+    count(tracked.figures.negative, ofShard: tracked.shard)
+    return tracked.readers
+  }
+
+  /// Who has read a key.
+  func readers(_ table: Int, _ hash: KeyHash, _ key: RawSpan) -> [TrackedReader] {
+    slots[Self.hashSlot(table, key)]?.readers(hash, key) ?? []
+  }
+
+  /// How many keys of a slot are remembered.
+  func keyCount(of slot: Int) -> Int { slots[slot]?.keyCount ?? 0 }
+
+  /// Forgets a slot's keys, and says which they were. O(such keys).
+  mutating func take(slot: Int) -> [TrackedKey] {
+    guard let taken = slots.removeValue(forKey: slot) else { return [] }
+    let keys = taken.keys
+    for key in keys { count(key.figures.negative, ofShard: key.shard) }
+    return keys
+  }
+
+  /// Forgets a slot's keys. O(shards that they were read at).
+  mutating func forget(slot: Int) {
+    guard let taken = slots.removeValue(forKey: slot) else { return }
+    for (shard, figures) in taken.figures { count(figures.negative, ofShard: shard) }
+    graves.append(taken)
+  }
+
+  /// Forgets what was read at a shard. O(slots of which something was read).
+  mutating func forget(shard: Int32) {
+    for (slot, tracked) in slots where tracked.figures[shard] != nil { forget(slot: slot) }
+  }
+
+  /// Forgets everything. O(slots of which something was read).
+  mutating func forgetAll() {
+    graves += slots.values
+    slots = [:]
+    keyCount = 0
+    byteCount = 0
+    counts = [:]
+  }
+
+  /// Drops readers of a key that `isGone` says are gone.
+  mutating func purge(
+    _ table: Int, _ hash: KeyHash, _ key: RawSpan, _ isGone: (TrackedReader) -> Bool
   ) {
-    let found = places[hash.bits]?.firstIndex { $0.slot == slot && $0.key.rawBytes.equals(key) }
-    if let found {
-      let isKnown = places[hash.bits]?[found].clients.contains { $0.id == id } ?? true
-      if isKnown { return }
-      places[hash.bits]?[found].clients.append((index, id))
-    } else {
-      places[hash.bits, default: []].append(
-        Tracked(slot: slot, shard: shard, key: Engine.bytes(of: key), clients: [(index, id)]))
-      keyCount += 1
-      counts[shard, default: (0, 0)].keys += 1
-    }
-    counts[shard, default: (0, 0)].items += 1
+    let slot = Self.hashSlot(table, key)
+    guard let change = slots[slot]?.purge(hash, key, isGone) else { return }
+    count(change.change, ofShard: change.shard)
   }
 
-  /// Forgets a key, and says who has read it.
-  mutating func take(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) -> [(index: Int32, id: UInt64)] {
-    guard
-      let found = places[hash.bits]?.firstIndex(where: {
-        $0.slot == slot && $0.key.rawBytes.equals(key)
-      }), let tracked = places[hash.bits]?.remove(at: found)
-    else { return [] }
-    if places[hash.bits]?.isEmpty == true { places[hash.bits] = nil }
-    forget(tracked)
-    return tracked.clients
+  private mutating func count(_ change: TrackedFigures, ofShard shard: Int32) {
+    keyCount += change.keys
+    byteCount += change.byteCount
+    let known = counts[shard] ?? (0, 0, 0)
+    let sum = (
+      keys: known.keys + change.keys, items: known.items + change.items,
+      byteCount: known.byteCount + change.byteCount
+    )
+    counts[shard] = sum.keys == 0 ? nil : sum
   }
 
-  private mutating func forget(_ tracked: Tracked) {
-    keyCount -= 1
-    counts[tracked.shard, default: (0, 0)].keys -= 1
-    counts[tracked.shard, default: (0, 0)].items -= tracked.clients.count
-  }
+  /// Whether memory of forgotten slots is to be given back.
+  var hasGrave: Bool { !graves.isEmpty }
 
-  /// Forgets the keys that are wanted, and says which they were. O(all keys).
-  mutating func take(where isWanted: (Tracked) -> Bool) -> [Tracked] {
-    let found = places.values.flatMap { $0.filter(isWanted) }
-    for hash in Array(places.keys) {
-      places[hash]?.removeAll(where: isWanted)
-      if places[hash]?.isEmpty == true { places[hash] = nil }
-    }
-    for tracked in found { forget(tracked) }
-    return found
-  }
+  /// Gives back that of one slot.
+  mutating func bury() { _ = graves.popLast() }
 }
 
 extension Engine {
@@ -135,6 +177,16 @@ extension Engine {
   mutating func forgetTracker(_ index: Int32) {
     tracking.trackers.removeAll { $0 == index }
     listeners -= 1
+    if tracking.trackers.isEmpty { tracking.forgetAll() }
+  }
+
+  /// A command was answered without having been run: CLIENT CACHING is over, which was about it (as Redis has it, unless it is of CLIENT).
+  mutating func endCaching(_ id: CommandID?) {
+    guard let state = sessions[current].tracking, state.options.contains(.caching),
+      sessions[current].mode.isDisjoint(with: [.multi, .parked]),
+      id.map({ CommandTable.all[Int($0.rawValue)].container }) != .client
+    else { return }
+    state.options.remove(.caching)
   }
 
   /// After each command, behind `listeners != 0`: remembers what a tracking client has read, and tells what waited for the reply.
@@ -160,21 +212,34 @@ extension Engine {
     }
     for specification in command.specifications where !specification.isUnknown {
       for i in places(of: specification, in: call) {
-        tracking.remember(
-          call.slot, KeyHash(call[i], seed: hashSeed), call[i], by: current,
-          id: sessions[current].id, shard: sessions[current].shard)
+        remember(call.slot, call[i])
       }
     }
     let limit = settings.trackingTableMaxKeys
     if limit > 0, tracking.keyCount > limit {
-      _ = tracking.take { _ in true }
+      tracking.forgetAll()
       for index in tracking.trackers { tell(nil, toTracker: index) }
     }
   }
 
+  /// The current session has read a key. Of one that has more readers than there are sessions that track, those that are gone are dropped:
+  /// half of them at least, so that a read costs the same whoever has read before.
+  private mutating func remember(_ table: Int, _ key: RawSpan) {
+    let hash = KeyHash(key, seed: hashSeed)
+    let reader = TrackedReader(id: sessions[current].id, index: current)
+    let readerCount = tracking.remember(
+      table, hash, key, by: reader, shard: sessions[current].shard)
+    guard readerCount > 2 * tracking.trackers.count + 8 else { return }
+    var gone: Set<UInt64> = []
+    for reader in tracking.readers(table, hash, key) where !isTracking(reader) {
+      gone.insert(reader.id)
+    }
+    tracking.purge(table, hash, key) { gone.contains($0.id) }
+  }
+
   /// A key is not any more what it was.
   mutating func invalidate(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) {
-    for client in tracking.take(slot, hash, key) where isTracking(client) {
+    for client in tracking.take(slot, hash, key)?.all ?? [] where isTracking(client) {
       if isSparedFromOwn(client.index) { continue }
       tell([Self.bytes(of: key)], toTracker: client.index)
     }
@@ -183,7 +248,7 @@ extension Engine {
     }
   }
 
-  private func isTracking(_ client: (index: Int32, id: UInt64)) -> Bool {
+  private func isTracking(_ client: TrackedReader) -> Bool {
     guard sessions.contains(client.index), sessions[client.index].id == client.id,
       let state = sessions[client.index].tracking
     else { return false }
@@ -214,17 +279,43 @@ extension Engine {
 
   /// All keys of a shard are gone.
   mutating func invalidateAll(ofShard shard: Int32) {
-    _ = tracking.take { $0.shard == shard }
+    tracking.forget(shard: shard)
     for index in tracking.trackers where sessions[index].shard == shard {
       tell(nil, toTracker: index)
     }
   }
 
-  /// Slots are about to leave a shard.
-  mutating func invalidate(leaving shard: Int32, _ isLeft: (_ slot: Int) -> Bool) {
-    for tracked in tracking.take(where: { $0.shard == shard && isLeft($0.slot) }) {
-      for client in tracked.clients where isTracking(client) {
-        tell([tracked.key], toTracker: client.index)
+  /// Keys of slots that leave together of which each is told by name; of more everybody is told to forget everything.
+  static let leavingLimit = 1024
+
+  /// Slots are about to leave a shard, which costs what was read of them. Prefixes are not looked for among keys: whoever follows those
+  /// is told to forget everything.
+  mutating func invalidate(leaving shard: Int32, _ slots: [SlotRange]) {
+    var keyCount = 0
+    for range in slots { for slot in range.indices { keyCount += tracking.keyCount(of: slot) } }
+    let areMany = keyCount > Self.leavingLimit
+    var names: [Int32: [[UInt8]]] = [:]
+    if keyCount > 0 {
+      for range in slots {
+        for slot in range.indices {
+          if areMany {
+            tracking.forget(slot: slot)
+            continue
+          }
+          for key in tracking.take(slot: slot) {
+            for reader in key.readers.all where isTracking(reader) {
+              names[reader.index, default: []].append(key.name)
+            }
+          }
+        }
+      }
+    }
+    for index in tracking.trackers {
+      if let told = names[index] {
+        tell(told, toTracker: index)
+      } else if sessions[index].shard == shard {
+        let isBroadcast = sessions[index].tracking?.options.contains(.broadcast) == true
+        if areMany || isBroadcast { tell(nil, toTracker: index) }
       }
     }
     flushTracking()

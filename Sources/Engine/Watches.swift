@@ -1,7 +1,8 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
-// Who watches which keys, one table a worker: from a key's hash to the sessions that watch it. The session has the same list the other
+// Who watches which keys, one table a worker: from a key's slot and hash to the sessions that watch it. The session has the same list the other
 // way round (`Transaction.watched`). Empty, the table owns no memory.
 //
 // A watch ends with the first change of its key: the session is marked, for good until its EXEC, DISCARD or UNWATCH, and watches
@@ -21,7 +22,7 @@ struct Watches: ~Copyable {
     let wasPresent: Bool
   }
 
-  private var places: [UInt64: [Watch]] = [:]
+  private var places: [Int32: [UInt64: [Watch]]] = [:]
   /// How many there are.
   private(set) var count = 0
 
@@ -30,12 +31,12 @@ struct Watches: ~Copyable {
     _ client: Int32, _ slot: Int, _ hash: KeyHash, _ key: RawSpan, wasPresent: Bool
   ) -> WatchedKey? {
     var bytes: [UInt8]? = nil
-    for watch in places[hash.bits] ?? [] where Self.isSame(watch, slot, key) {
+    for watch in places[Int32(slot)]?[hash.bits] ?? [] where Self.isSame(watch, slot, key) {
       if watch.client == client { return nil }
       bytes = watch.key
     }
     let shared = bytes ?? Engine.bytes(of: key)
-    places[hash.bits, default: []].append(
+    places[Int32(slot), default: [:]][hash.bits, default: []].append(
       Watch(
         client: client, slot: Int32(slot), hash: hash, key: shared, wasPresent: wasPresent))
     count += 1
@@ -44,40 +45,44 @@ struct Watches: ~Copyable {
 
   /// Takes a client's watch of a key away. O(watches of that key).
   mutating func remove(_ client: Int32, _ watched: WatchedKey) {
-    let hash = watched.hash.bits
+    let (slot, hash) = (watched.slot, watched.hash.bits)
     guard
-      let i = places[hash]?.firstIndex(where: {
+      let i = places[slot]?[hash]?.firstIndex(where: {
         $0.client == client && $0.slot == watched.slot && $0.key == watched.key
       })
     else { return }
     count -= 1
     if count == 0 {
       places = [:]
-    } else if places[hash]?.count == 1 {
-      places[hash] = nil
+    } else if places[slot]?[hash]?.count == 1 {
+      places[slot]?[hash] = nil
+      if places[slot]?.isEmpty == true { places[slot] = nil }
     } else {
-      places[hash]?.remove(at: i)
+      places[slot]?[hash]?.remove(at: i)
     }
   }
 
-  /// Whether anyone may watch a key of that hash.
-  func mayWatch(_ hash: KeyHash) -> Bool { places[hash.bits] != nil }
+  /// Whether anyone may watch a key of that slot and hash.
+  func mayWatch(_ slot: Int, _ hash: KeyHash) -> Bool { places[Int32(slot)]?[hash.bits] != nil }
 
   /// The clients that watch a key; if it is absent now, those for whom that is a change.
   func clients(
     watching slot: Int, _ hash: KeyHash, _ key: RawSpan, isPresent: Bool
   ) -> [Int32] {
     var clients: [Int32] = []
-    for watch in places[hash.bits] ?? [] where Self.isSame(watch, slot, key) {
+    for watch in places[Int32(slot)]?[hash.bits] ?? [] where Self.isSame(watch, slot, key) {
       if isPresent || watch.wasPresent { clients.append(watch.client) }
     }
     return clients
   }
 
-  /// The watches that are wanted, in no order. O(all watches).
-  func all(where isWanted: (Watch) -> Bool) -> [Watch] {
-    places.values.flatMap { $0.filter(isWanted) }
+  /// The watches of a slot or an open table, in no order. O(such watches).
+  func all(of table: Int) -> [Watch] {
+    places[Int32(table)]?.values.flatMap { $0 } ?? []
   }
+
+  /// The slots of which keys are watched.
+  var tables: [Int] { places.keys.map(Int.init) }
 
   private static func isSame(_ watch: Watch, _ slot: Int, _ key: RawSpan) -> Bool {
     watch.slot == Int32(slot) && watch.key.rawBytes.equals(key)
@@ -117,7 +122,7 @@ extension Engine {
   /// A key was written, or taken away: called by every effect on a key (DESIGN §6), behind `listeners != 0`.
   mutating func touch(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) {
     if !tracking.trackers.isEmpty { invalidate(slot, hash, key) }
-    if !watches.mayWatch(hash) { return }
+    if !watches.mayWatch(slot, hash) { return }
     let isPresent = keyspace.find(slot, hash, key) != nil
     conflict(watches.clients(watching: slot, hash, key, isPresent: isPresent))
   }
@@ -156,8 +161,8 @@ extension Engine {
   mutating func touchAll(ofShard shard: Int32) {
     if !tracking.trackers.isEmpty { invalidateAll(ofShard: shard) }
     if watches.count == 0 { return }
-    let watched = watches.all { keyspace.owner(of: Int($0.slot)) == shard }
-    for watch in watched
+    let tables = watches.tables.filter { keyspace.owner(of: $0) == shard }
+    for watch in tables.flatMap({ watches.all(of: $0) })
     where keyspace.find(Int(watch.slot), watch.hash, watch.key.rawBytes) != nil {
       conflict([watch.client])
     }
@@ -166,18 +171,23 @@ extension Engine {
   /// All keys of a table are about to be removed.
   mutating func touchAll(ofTable table: Int) {
     if watches.count == 0 { return }
-    for watch in watches.all(where: { Int($0.slot) == table })
+    for watch in watches.all(of: table)
     where keyspace.find(table, watch.hash, watch.key.rawBytes) != nil {
       conflict([watch.client])
     }
   }
 
-  /// Slots have left a shard: whoever watches a key of them there has a conflict for good, so that leaving and coming back fails EXEC
-  /// (DESIGN §4). One call for a batch, in the turn in which its tables leave. O(watches of the worker).
-  mutating func slotsLeft(_ shard: Int32, _ isLeft: (_ slot: Int) -> Bool) {
-    if !tracking.trackers.isEmpty { invalidate(leaving: shard, isLeft) }
+  /// Slots are about to leave a shard: whoever has read a key of them there is told, and whoever watches one has a conflict for good, so that
+  /// leaving and coming back fails EXEC (DESIGN §4). In the turn in which their tables leave. O(slots, and what is watched and tracked of them).
+  mutating func slotsLeft(_ shard: Int32, _ slots: [SlotRange]) {
+    if !tracking.trackers.isEmpty { invalidate(leaving: shard, slots) }
     if watches.count == 0 { return }
-    for watch in watches.all(where: { isLeft(Int($0.slot)) })
+    for range in slots { for slot in range.indices { tableLeft(shard, slot) } }
+  }
+
+  /// The same of the watches of one slot or open table.
+  mutating func tableLeft(_ shard: Int32, _ table: Int) {
+    for watch in watches.all(of: table)
     where sessions[watch.client].shard == shard || sessions[watch.client].mode.contains(.router) {
       conflict([watch.client])
     }

@@ -14,6 +14,8 @@ struct Core: ~Copyable {
   /// When accepting is tried again after the process ran out of descriptors; nil: it is not being held back.
   var acceptAgainAt: Int64?
   var filtering = false
+  /// A descriptor that is good for nothing but to be given up when there is no other: so that who connects then is told, and not left waiting.
+  private var spare = tern_eventfd()
   /// Blocks of kept bytes that this turn's events lend.
   private var lent = Queue<UnsafeMutableRawPointer>()
 
@@ -32,6 +34,7 @@ struct Core: ~Copyable {
     }
     for place in 0..<lent.count { lent[place].deallocate() }
     for listener in listeners where !listener.free { _ = tern_close(listener.fd) }
+    if spare >= 0 { _ = tern_close(spare) }
   }
 
   // MARK: events
@@ -236,6 +239,23 @@ struct Core: ~Copyable {
     if again > 0 && tern_monotonic() < again { return false }
     acceptAgainAt = nil
     return true
+  }
+
+  /// Connections that are turned away at once where there is no descriptor for them.
+  private static let turnAwayLimit = 128
+
+  /// There is no descriptor for who waits at a listener: they are told so, one after the other, by means of the spare one.
+  mutating func turnAway(at listener: Int32, errno: Int32) {
+    guard errno == EMFILE || errno == ENFILE, spare >= 0 else { return }
+    _ = tern_close(spare)
+    let answer = Array("-ERR max number of clients reached\r\n".utf8)
+    for _ in 0..<Self.turnAwayLimit {
+      let connection = tern_accept(listener)
+      if connection < 0 { break }
+      _ = answer.withUnsafeBytes { tern_send(connection, $0.baseAddress, $0.count) }
+      _ = tern_close(connection)
+    }
+    spare = tern_eventfd()
   }
 
   /// Whether an accept's failure means that the world has no room, so that trying at once would only burn time.

@@ -258,6 +258,7 @@ struct EpollBackend: ~Copyable {
         // Level-triggered: without this the wait would come back at once, for ever.
         _ = tern_epoll_control(fd, EPOLL_CTL_DEL, listener.fd, 0, 0)
         core.pointee.listeners[place].armed = false
+        core.pointee.turnAway(at: listener.fd, errno: -connection)
         return holdBack()
       }
     }

@@ -23,6 +23,27 @@ public enum Machine {
     if answer < 0 { throw ReactorError("pinning to processor \(cpu)", errno: -answer) }
   }
 
+  /// How many descriptors the process may have open now.
+  public static var openFileLimit: Int {
+    var limit = rlimit()
+    return tern_get_open_files(&limit) < 0 ? 1024 : Int(clamping: limit.rlim_cur)
+  }
+
+  /// How many descriptors the process could have if it asked for them.
+  public static var mostOpenFiles: Int {
+    var limit = rlimit()
+    if tern_get_open_files(&limit) < 0 { return 1024 }
+    var most = Int(clamping: limit.rlim_max)
+    var higher = limit
+    // Who may raise the hard limit finds out by asking for it as it is, and one more.
+    higher.rlim_max = limit.rlim_max &+ 1
+    if limit.rlim_max < rlim_t(Int32.max), tern_set_open_files(&higher) == 0 {
+      _ = tern_set_open_files(&limit)
+      most = Int(Int32.max)
+    }
+    return most
+  }
+
   /// Raises the limit of open descriptors to `count`, or as near to it as the process may; what it is then.
   public static func raiseOpenFiles(to count: Int) -> Int {
     var limit = rlimit()

@@ -6,7 +6,7 @@ public enum Termination {
   /// An eventfd that the handler writes to. Set once, before the handler is, and never changed.
   nonisolated(unsafe) private static var fileDescriptor: Int32 = -1
 
-  /// Has SIGTERM and SIGINT end `wait` instead of the process, and SIGPIPE ignored. Once, at the start.
+  /// Has SIGTERM and SIGINT end `wait` instead of the process, and SIGPIPE, SIGHUP and SIGALRM ignored, as redis-server does. Once, at the start.
   public static func hold() {
     fileDescriptor = tern_eventfd()
     _ = fcntl(fileDescriptor, F_SETFL, 0)  // a blocking read waits
@@ -15,7 +15,8 @@ public enum Termination {
     action.sa_flags = SA_RESTART
     sigaction(SIGTERM, &action, nil)
     sigaction(SIGINT, &action, nil)
-    signal(SIGPIPE, SIG_IGN)
+    // The end of a terminal is no wish to end a server, nor is an alarm that nobody here has set.
+    for number in [SIGPIPE, SIGHUP, SIGALRM] { signal(number, SIG_IGN) }
   }
 
   /// Waits, blocking the calling thread.

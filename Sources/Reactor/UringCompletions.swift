@@ -118,6 +118,9 @@ extension UringBackend {
           Event(.accepted, .none, tag: listener.tag, byteCount: Int(completion.result)))
       }
     } else if Core.hasNoRoom(-completion.result) {
+      if !listener.removed {
+        shared.pointee.turnAway(at: listener.fd, errno: -completion.result)
+      }
       shared.pointee.acceptAgainAt = tern_monotonic() + Core.acceptPause
     }
     if completion.flags & IORING_CQE_F_MORE == 0 { listenerEnded(place) }

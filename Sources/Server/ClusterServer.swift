@@ -109,11 +109,15 @@ public final class ClusterServer: Sendable {
       throw error
     }
     let clock = Self.clock()
-    let process = ProcessState(
-      figures: figures(configurationFile, clock), log: log, shutdown: shutdownRequested)
+    var figures = figures(configurationFile, clock)
     if !settings.bind.isEmpty {
       for warning in SystemCheck.warnings(for: settings) { log.warning(warning) }
+      settings.maxClients = ProcessState.mostClients(
+        settings, openFiles: ProcessState.raiseOpenFiles(settings))
+      figures.mostClients = max(
+        settings.maxClients, Machine.mostOpenFiles - ProcessState.otherOpenFiles(settings))
     }
+    let process = ProcessState(figures: figures, log: log, shutdown: shutdownRequested)
     let sequencer = Sequencer()
     let life = Life()
     let board = MapBoard(topology.map)

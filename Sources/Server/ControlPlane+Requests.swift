@@ -148,11 +148,14 @@ extension ControlPlane {
       try? await Task.sleep(for: Self.loadWindow)
       let after = await loads()
       let recent = zip(after, before).map { $0 > $1 ? $0 - $1 : 0 }
-      // Nothing has happened lately: what has cost most so far.
-      return .byLoad(recent.allSatisfy { $0 == 0 } ? after : recent)
+      // Where little has happened lately: what has cost most so far. An idle cluster has no load at all.
+      let measured = [recent, after].first { $0.reduce(0, &+) >= Self.leastLoad }
+      return .byLoad(measured ?? [UInt64](repeating: 0, count: HashSlot.count))
     }
   }
 
+  /// The processor time, in nanoseconds, that makes a load: a plan by less would follow chance.
+  private static let leastLoad: UInt64 = 10_000_000
   /// How long loads are measured for.
   private static let loadWindow = Duration.seconds(1)
 

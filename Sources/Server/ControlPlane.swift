@@ -144,6 +144,7 @@ actor ControlPlane {
     case .openShard(let shard, takesOver: let former):
       await open(shard, takingOver: former != nil)
     case .retireShard(let id): directory.remove(Int(id.number))
+    case .mayClose(let id): await closeIfUnused(id)
     case .closeShard(let id): await close(id)
     case .prepare(let flip): await prepare(flip)
     // Slices go on while others ask how far it is.
@@ -183,6 +184,14 @@ actor ControlPlane {
     }
     directory.add(number)
     inbox.post(.shardOpened(shard.id))
+  }
+
+  /// Has a removed shard's port closed if nobody is connected to it and descriptors are scarce.
+  private func closeIfUnused(_ id: ShardID) async {
+    guard process.needsDescriptors else { return }
+    let home = home(of: id)
+    let clientCount = await workers[home.worker].run { $0.clientCount(ofShard: Int(home.local)) }
+    if clientCount == 0 { inbox.post(.portUnused(id)) }
   }
 
   private func close(_ id: ShardID) async {

@@ -8,6 +8,8 @@ struct WorkerFigures {
   /// Bytes of its keys, and of its clients.
   let keyspaceByteCount: Int
   let clientByteCount: Int
+  /// And of what is remembered for clients that are told of changes.
+  let trackingByteCount: Int
   /// Whether it has to evict with less than an equal part.
   let isHungry: Bool
 
@@ -15,6 +17,7 @@ struct WorkerFigures {
   init(_ engine: borrowing Engine) {
     keyspaceByteCount = engine.keyspaceByteCount
     clientByteCount = engine.clientByteCount
+    trackingByteCount = engine.trackingByteCount
     isHungry = engine.isHungry
   }
 }
@@ -80,9 +83,25 @@ final class ProcessState: Sendable {
   /// Whether a worker could not go on.
   var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
+  /// Descriptors that the settings may need beside those of clients.
+  static func otherOpenFiles(_ settings: Settings) -> Int { settings.shards + 64 }
+
   /// Descriptors that the settings may need.
   static func neededOpenFiles(_ settings: Settings) -> Int {
-    settings.maxClients + settings.shards + 64
+    settings.maxClients + otherOpenFiles(settings)
+  }
+
+  /// The most clients that so many descriptors allow. What else there is to be opened is little: listeners, a ring and bells for each worker.
+  static func mostClients(_ settings: Settings, openFiles: Int) -> Int {
+    if openFiles >= neededOpenFiles(settings) { return settings.maxClients }
+    let listeners = (settings.shards + 1) * max(1, settings.addresses.count)
+    return max(1, openFiles - listeners - 8 * settings.workers - 16)
+  }
+
+  /// Whether more than three quarters of the descriptors that the process may have are open.
+  var needsDescriptors: Bool {
+    let openCount = Files.matching("/proc/self/fd/*").count
+    return openCount > Machine.openFileLimit / 4 * 3
   }
 
   /// Makes room for as many descriptors as the settings may need, as far as the system allows; how many there may be now.
@@ -147,6 +166,9 @@ final class ProcessState: Sendable {
       if state.figures.totals[worker] !== totals { state.figures.totals[worker] = totals }
       state.figures.keyspaceByteCount = state.workers.values.reduce(0) { $0 + $1.keyspaceByteCount }
       state.figures.clientByteCount = state.workers.values.reduce(0) { $0 + $1.clientByteCount }
+      state.figures.trackingByteCount = state.workers.values.reduce(0) {
+        $0 + $1.trackingByteCount
+      }
       state.figures.hungryWorkers = state.workers.values.count { $0.isHungry }
       if let memory {
         state.figures.residentByteCount = memory

@@ -62,6 +62,8 @@ struct WorkerLoop: ~Copyable {
   private var passedOverNext = 0
   private var isDraining = false
   private var drainDeadline: Int64 = 0
+  /// Until when a worker that has stopped for another one waits for it although the process ends; 0 before it does.
+  private var stopDeadline: Int64 = 0
   /// Control requests that the sequencer had no room for.
   private var waitingControls: [PendingControl] = []
   /// Where the search for idle connections goes on.
@@ -194,7 +196,10 @@ struct WorkerLoop: ~Copyable {
       for place in count..<all { handle(reactor.event(place)) }
     }
     if isDraining {
-      guard isDrained() else { return .running }
+      // Whoever has stopped for a command that began here waits for its end.
+      guard isDrained(), !engine.hasJointCommand || monotonic > drainDeadline else {
+        return .running
+      }
       migrator.end()
       return .ended
     }
@@ -232,14 +237,22 @@ struct WorkerLoop: ~Copyable {
   private mutating func standStill() {
     while engine.isStopped {
       waitingPlace.enter()
-      if engine.mailbox.fallAsleep() { waitingPlace.wait() }
+      if engine.mailbox.fallAsleep(), !engine.hasJointWord { waitingPlace.wait() }
       engine.mailbox.wakeUp()
       waitingPlace.leave()
       if engine.mailbox.hasMail { engine.drainMailbox() }
-      if engine.isDraining { engine.abandonStop() }
+      if engine.isDraining, isStopOverdue() { engine.abandonStop() }
       engine.workHops()
     }
     engine.leaveOutTime()
+  }
+
+  /// Whether the process ends and the worker that this one has stopped for has had its time: half a command would else be all that is left
+  /// of it.
+  private mutating func isStopOverdue() -> Bool {
+    let time = Int64(SystemClock.monotonicNanoseconds)
+    if stopDeadline == 0 { stopDeadline = time + 2 * Self.drainTime }
+    return time > stopDeadline
   }
 
   // MARK: events
@@ -421,6 +434,7 @@ struct WorkerLoop: ~Copyable {
     engine.process.threadUserCPUSeconds = Double(spent.user) / 1_000_000
     engine.process.threadSystemCPUSeconds = Double(spent.system) / 1_000_000
     for line in engine.takeLogLines() { process.log.notice(line) }
+    engine.process.droppedLogLineCount = process.log.droppedLineCount
     engine.tick()
     migrator.endOldest()
     closeOverdue()

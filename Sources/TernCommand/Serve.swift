@@ -30,6 +30,7 @@ struct Serve: AsyncParsableCommand {
     var settings = ServerSettings.defaults()
     try settings.read(commandLine: words)
     let log = try ServerLog.open(settings.values)
+    defer { log.flush() }
     log.notice("starting", ["version": ServerVersion.text, "config": settings.file])
     for setting in settings.values.withoutEffect {
       log.warning(

@@ -4,13 +4,14 @@
 import json
 import os
 import pty
+import resource
 import select
 import socket
 import subprocess
 import time
 
 import rig
-from resp import eventually
+from resp import Broken, ErrorReply, eventually
 from rig import Redis, Tern, expect, expect_equal
 
 SECRET = "correct-horse-battery"
@@ -47,6 +48,16 @@ def fill(tern, count=300):
         with tern.shard(number) as owner:
             for key in keys:
                 owner.ask("SET", key, "x" * 64)
+
+
+def work(tern):
+    """Some tens of milliseconds of a worker's time, all of it for one slot."""
+    with tern.shard(1) as c:
+        owner = next(node[1] - tern.port for first, last, node, *_ in c.ask("CLUSTER", "SLOTS") if first <= c.ask("CLUSTER", "KEYSLOT", "key:0") <= last)
+    with tern.shard(owner) as c:
+        c.ask("SETRANGE", "key:0", 30_000_000, "x")
+        for _ in range(20):
+            c.ask("BITCOUNT", "key:0")
 
 
 @rig.test(tern_only=True)
@@ -103,6 +114,43 @@ def resize_up_and_down(options):
 
 
 @rig.test(tern_only=True)
+def the_port_of_a_removed_shard(options):
+    """It answers MOVED, to old connections and to new ones, as long as anybody is connected or descriptors are plenty; then it closes."""
+    with Tern(options, 2, "--cluster-drain-timeout", 0) as tern, tern.shard(2) as old:
+        old.ask("PING")
+        cluster(options, tern.port, "resize", "--shards", 1)
+
+        def moved(c):
+            try:
+                c.ask("GET", "k")
+            except ErrorReply as error:
+                return str(error).startswith("MOVED") and str(error).endswith(f":{tern.port + 1}")
+
+        def closed():
+            try:
+                with tern.shard(2) as c:
+                    c.ask("PING")
+            except (OSError, Broken):
+                return True
+
+        # Two questions whether it may be closed, a second apart.
+        time.sleep(2.5)
+        expect(moved(old), "an old connection is told where its keys are")
+        with tern.shard(2) as new:
+            expect(moved(new), "a new one too")
+        eventually(lambda: len(parsed(options, tern.port, "status")["shards"]) == 1, 10, "a status without it")
+        few = (tern.descriptors + 4, resource.prlimit(tern.pid, resource.RLIMIT_NOFILE)[1])
+        resource.prlimit(tern.pid, resource.RLIMIT_NOFILE, few)
+        time.sleep(1.5)
+        expect(moved(old), "scarce descriptors do not close a connection")
+        old.close()
+        eventually(closed, 10, "the end of the port")
+        expect_equal(parsed(options, tern.port, "resize", "--shards", 2)["outcome"], "success", "its number is used again")
+        with tern.shard(2) as new:
+            expect_equal(new.ask("PING"), b"PONG", "at its port")
+
+
+@rig.test(tern_only=True)
 def rebalance_by_count_weight_and_load(options):
     with Tern(options, 3) as tern:
         fill(tern)
@@ -119,6 +167,9 @@ def rebalance_by_count_weight_and_load(options):
         expect("rebalance done in" in text, f"summary: {text!r}")
         expect_equal(sorted(shares(options, tern.port)), [5461, 5461, 5462], "shares by count")
         expect("no slot would have to move" in cluster(options, tern.port, "rebalance", "--dry-run")[0], "an empty trial")
+        trial = parsed(options, tern.port, "rebalance", "--by", "load", "--dry-run")
+        expect_equal(trial["slots"], 0, f"an idle cluster has no load: {trial}")
+        work(tern)
         trial = parsed(options, tern.port, "rebalance", "--by", "load", "--dry-run")
         expect(trial["load_spread_before_percent"] is not None, f"trial by load: {trial}")
         expect_equal(parsed(options, tern.port, "rebalance", "--by", "load")["outcome"], "success", "by load")

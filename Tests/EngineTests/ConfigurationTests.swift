@@ -60,6 +60,7 @@ import Testing
         "shards", "workers", "io", "cpus", "client-output-pause", "cluster-drain-timeout",
         "cluster-migration-bytes-per-second", "cluster-migration-cpu-percent", "auto-rebalance",
         "router-atomic", "router-ordered", "router-presents-as",
+        "router-tryagain-timeout",
       ])
     #expect(known.count == Settings.names.count)
   }

@@ -84,6 +84,56 @@ private let keys = Two.keys
     #expect(two.first.shownReplies(to: two.client) == "+OK")
   }
 
+  /// As for keys of one slot: whether there is memory is asked before any key is looked at, on one shard, one worker or several.
+  @Test(arguments: [[0, 0], [0, 2], [0, 1], [1, 0]], [false, true])
+  func noMemoryBeforeKeysThatAreThere(places: [Int], isAtomic: Bool) throws {
+    var settings = Settings()
+    settings.routerAtomic = isAtomic || Set(places).count > 1
+    var two = try Two(settings: settings)
+    let a = keys[places[0]]
+    let b = places[0] == places[1] ? Self.other(a) : keys[places[1]]
+    #expect(two.ask("SET \(a) 1") == "+OK")
+    two.configure([("maxmemory", "1")])
+    #expect(two.ask("MSETNX \(a) 2 \(b) 2").hasPrefix("-OOM "))
+    two.configure([("maxmemory", "0")])
+    #expect(two.ask("MSETNX \(a) 2 \(b) 2") == ":0")
+  }
+
+  /// A key of the same shard, in another slot.
+  private static func other(_ key: String) -> String {
+    let slot = Tag.slot(of: key)
+    return slot == 0 ? Tag.in(1..<4096) : Tag.in(slot == 4095 ? 0..<slot : slot + 1..<4096)
+  }
+
+  /// A client that waits for a change of the process is answered when the stop is over: what it has sent behind would else run between
+  /// the worker's word and its part of the command. Changes of settings wait too.
+  @Test func nothingRunsBetweenWordAndPart() throws {
+    var two = try Self.two()
+    let other = try two.second.connect(to: 0)
+    two.sendToSecond("CONFIG SET slowlog-max-len 5\nSET \(keys[1]) late", from: other)
+    let parked = try #require(two.second.engine.takeControlRequests().first)
+    two.send("MSETNX \(keys[0]) 1 \(keys[1]) 1")
+    Two.turn(&two.first.engine)
+    Two.turn(&two.second.engine)
+    let isStopped = two.second.engine.isStopped
+    try #require(isStopped)
+    let mailbox = two.second.engine.mailbox
+    _ = mailbox.send(.control(.configure([("maxmemory", "1")]), number: 1))
+    mailbox.push(.release(1_000_000))
+    Two.turn(&two.second.engine)
+    let isStoppedYet = two.second.engine.isStopped
+    let isLimited = two.second.engine.isMemoryLimited
+    #expect(isStoppedYet && !isLimited)
+    _ = mailbox.send(.control(.configure([("maxmemory", "0")]), number: 2))
+    _ = mailbox.send(.completed(parked))
+    Two.turn(&two.second.engine)
+    #expect(two.second.shownReplies(to: other) == "")
+    two.settle()
+    #expect(two.first.shownReplies(to: two.client) == ":1")
+    #expect(two.second.shownReplies(to: other) == "+OK +OK")
+    #expect(two.ask("GET \(keys[1])") == "\"late\"")
+  }
+
   @Test func aSlotThatLeavesBeforeItsWorkerStops() throws {
     var two = try Self.two()
     let key = keys[1]

@@ -1,5 +1,6 @@
 import RESP
 import Storage
+import Synchronization
 import Testing
 import Transcript
 
@@ -131,14 +132,14 @@ import Transcript
     let large = try rig.connect(to: 0)
     let larger = try rig.connect(to: 0)
     rig.send(
-      Array(request("SET", "k", String(repeating: "x", count: 15_000)).dropLast(5)), from: large)
+      Array(request("SET", "k", String(repeating: "x", count: 150_000)).dropLast(5)), from: large)
     rig.send(
-      Array(request("SET", "k", String(repeating: "x", count: 25_000)).dropLast(5)), from: larger)
+      Array(request("SET", "k", String(repeating: "x", count: 250_000)).dropLast(5)), from: larger)
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([large, larger], rig) == [false, false])
     rig.expect(
-      "CONFIG SET maxmemory-clients 30000 => +OK\nCONFIG GET maxmemory-clients => [\"maxmemory-clients\", \"30000\"]"
+      "CONFIG SET maxmemory-clients 300000 => +OK\nCONFIG GET maxmemory-clients => [\"maxmemory-clients\", \"300000\"]"
     )
     rig.engine.tick()
     _ = rig.housekeep()
@@ -149,7 +150,7 @@ import Transcript
     _ = rig.housekeep()
     // Of no limit.
     #expect(Self.closed([large], rig) == [false])
-    rig.expect("CONFIG SET maxmemory 100000 => +OK")
+    rig.expect("CONFIG SET maxmemory 1000000 => +OK")
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([large], rig) == [true])
@@ -164,11 +165,11 @@ import Transcript
     let large = try rig.connect(to: 0)
     let larger = try rig.connect(to: 0)
     rig.expect("CLIENT NO-EVICT ON => +OK", from: larger)
-    for (client, count) in [(large, 15_000), (larger, 25_000)] {
+    for (client, count) in [(large, 150_000), (larger, 250_000)] {
       rig.send(
         Array(request("SET", "k", String(repeating: "x", count: count)).dropLast(5)), from: client)
     }
-    rig.expect("CONFIG SET maxmemory-clients 30000 => +OK\nCLIENT NO-EVICT ON => +OK")
+    rig.expect("CONFIG SET maxmemory-clients 300000 => +OK\nCLIENT NO-EVICT ON => +OK")
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([large, larger], rig) == [true, false])
@@ -176,6 +177,67 @@ import Transcript
     rig.engine.tick()
     _ = rig.housekeep()
     #expect(Self.closed([rig.client, larger], rig) == [false, false])
+  }
+
+  /// A limit below what any client takes: it has a floor, and neither idle clients go for it nor who has set it.
+  @Test func nobodyShutsHimselfOut() throws {
+    var rig = try Rig()
+    let idle = try rig.connect(to: 0)
+    let large = try rig.connect(to: 0)
+    rig.send(
+      Array(request("SET", "k", String(repeating: "x", count: 150_000)).dropLast(5)), from: large)
+    // In force when it is answered.
+    rig.expect("CONFIG SET maxmemory-clients 1 => +OK")
+    #expect(Self.closed([rig.client, idle, large], rig) == [false, false, true])
+    rig.engine.tick()
+    _ = rig.housekeep()
+    #expect(Self.closed([rig.client, idle], rig) == [false, false])
+    rig.expect("CONFIG SET maxmemory-clients 0 => +OK")
+  }
+
+  /// One request that alone takes more than all clients may.
+  @Test(arguments: [3_000_000, 2_900_000]) func aRequestOverTheLimitOfClients(count: Int) throws {
+    var rig = try Rig()
+    rig.expect("CONFIG SET maxmemory-clients 3000000 => +OK")
+    let client = try rig.connect(to: 0)
+    let bytes = request("SET", "k", String(repeating: "x", count: count))
+    var place = 0
+    while place < bytes.count, !rig.isClosed(client) {
+      let end = min(place + 16384, bytes.count)
+      rig.send(Array(bytes[place..<end]), from: client)
+      place = end
+    }
+    #expect(rig.isClosed(client) == (count == 3_000_000))
+  }
+
+  /// A worker beyond its share evicts nothing as long as the process has room, and something when it has not.
+  @Test func roomOfOtherWorkers() throws {
+    var two = try Two(settings: Self.settings(.allKeysLRU, 1_000_000))
+    two.first.engine.memory.share = 100_000
+    let value = String(repeating: "v", count: 1000)
+    let tag = Two.keys[0]
+    for number in 0..<400 { #expect(two.ask("SET \(tag)\(number) \(value)") == "+OK") }
+    #expect(two.ask("DBSIZE") == ":400")
+    two.second.engine.mailbox.usedByteCount.store(900_000, ordering: .relaxed)
+    two.first.engine.memory.share = 100_000
+    two.first.send(request("SET", tag, value), from: two.first.client)
+    let evicted = two.first.engine.ledger[1].evictedKeys
+    #expect(evicted > 0)
+  }
+
+  /// What a client took that has gone is free at once.
+  @Test func roomOfClientsThatHaveGone() throws {
+    var rig = try Rig(settings: Self.settings(.allKeysLRU, 1_000_000))
+    let client = try rig.connect(to: 0)
+    rig.send(
+      Array(request("SET", "k", String(repeating: "x", count: 900_000)).dropLast(5)), from: client)
+    rig.engine.tick()
+    for _ in 0..<4 { _ = rig.housekeep() }
+    #expect(rig.engine.clientByteCount > 900_000)
+    rig.engine.disconnect(client)
+    let value = String(repeating: "v", count: 1000)
+    for number in 0..<500 { #expect(rig.ask("SET", "k\(number)", value) == "+OK") }
+    #expect(rig.ask("DBSIZE") == ":500")
   }
 
   private static func closed(_ clients: [ClientID], _ rig: borrowing Rig) -> [Bool] {

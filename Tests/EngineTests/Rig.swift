@@ -15,18 +15,22 @@ struct Rig: ~Copyable, Speaker {
   /// An engine with the shards of these numbers, of a cluster in which `map` says who owns what; one client at the first of them.
   init(
     map: ClusterMap = .test(1), local: [Int] = [1], settings: Settings = Settings(),
-    clock: MonotonicClock = .still
+    clock: MonotonicClock = .still, processorClock: MonotonicClock = .still
   ) throws {
-    try self.init(board: MapBoard(map), local: local, settings: settings, clock: clock)
+    try self.init(
+      board: MapBoard(map), local: local, settings: settings, clock: clock,
+      processorClock: processorClock)
   }
 
   /// The same with a board that other engines look at too.
   init(
     board: MapBoard, worker: Int = 0, of mailboxes: [Mailbox] = [], local: [Int],
-    settings: Settings = Settings(), clock: MonotonicClock = .still, turn: JointTurn = JointTurn()
+    settings: Settings = Settings(), clock: MonotonicClock = .still,
+    processorClock: MonotonicClock = .still, turn: JointTurn = JointTurn()
   ) throws {
     var options = EngineOptions(board: board, clock: clock)
     options.turn = turn
+    options.processorClock = processorClock
     if !mailboxes.isEmpty {
       options.worker = worker
       options.workers = mailboxes.count

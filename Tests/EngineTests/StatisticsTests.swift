@@ -13,7 +13,56 @@ private let ticking = MonotonicClock {
   return ticks
 }
 
+/// Clocks of a thread that loses its processor: time goes on by so much with every look, its processor's by less.
+private nonisolated(unsafe) var wall: UInt64 = 1
+private nonisolated(unsafe) var wallStep: UInt64 = 0
+private nonisolated(unsafe) var processor: UInt64 = 1_000_000
+private let wallClock = MonotonicClock {
+  wall += wallStep
+  return wall
+}
+private let threadClock = MonotonicClock {
+  processor += 5000
+  return processor
+}
+
 @Suite(.serialized) struct StatisticsTests {
+  /// A command whose thread waited for its processor has cost its slot what the thread has had of it; the slow log tells the time that passed.
+  @Test func timeWithoutAProcessorIsNoLoad() throws {
+    var rig = try Rig(clock: wallClock, processorClock: threadClock)
+    wallStep = 1_000_000
+    rig.engine.beginTurn(microseconds: 2_000_000_000)
+    wallStep = 15_000_000
+    #expect(rig.ask("SET", "k", "v") == "+OK")
+    wallStep = 0
+    let load = rig.engine.slotLoads()[Tag.slot(of: "k")]
+    #expect(0 < load && load <= 10_000)
+    let slowest = shown(rig.answers(to: request("SLOWLOG", "GET")))
+    #expect(slowest.contains(":15000"))
+  }
+
+  /// A shard's number is used again: the new shard begins at 0, and what all have counted does not fall.
+  @Test func whatARemovedShardHasCountedIsKept() throws {
+    var rig = try Rig(map: .test(1), local: [1, 2])
+    let other = try rig.connect(to: 1)
+    for _ in 0..<5 { rig.send(request("GET", "k"), from: other) }
+    rig.send(request("NOSUCH"), from: other)
+    rig.send(request("PING"), from: other)
+    let before = rig.engine.sumOfPages()
+    rig.engine.open(LocalShardInfo(id: .test(2), nodeID: .test(2)), at: 1)
+    #expect(rig.engine.ledger[2].commandCount == 0)
+    let after = rig.engine.sumOfPages()
+    #expect(after.commandCount == before.commandCount && after.commandCount > 0)
+    #expect(after.misses == before.misses && after.errorReplies == before.errorReplies)
+    #expect(after.errors.map(\.count) == before.errors.map(\.count))
+    #expect(
+      after.bytesIn == before.bytesIn && after.connectionsReceived == before.connectionsReceived)
+    let ping = Int(CommandID.ping.rawValue)
+    #expect(after.commands[ping].calls == before.commands[ping].calls)
+    rig.engine.ledger[0].sample(now: rig.engine.milliseconds + 1000)
+    #expect(rig.engine.ledger[0].commandsPerSecond == 0)
+  }
+
   /// What is counted by command, by slot, by session and in all is the same.
   @Test func everythingAddsUp() throws {
     var rig = try Rig(map: .test(2), local: [1], clock: ticking)

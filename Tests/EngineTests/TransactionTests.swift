@@ -338,14 +338,23 @@ extension Rig {
     rig.expect("GET \(local) => nil\nEXEC => -ERR EXEC without MULTI")
   }
 
+  /// It would take elements out of EXEC's array.
+  @Test func noQuietInside() throws {
+    for word in ["OFF", "ON", "SKIP"] {
+      var rig = try Rig()
+      rig.expect(
+        "MULTI => +OK\nPING a => +QUEUED\nCLIENT REPLY \(word) => -ERR Command not allowed inside a transaction\nEXEC => -EXECABORT …\nPING d => \"d\""
+      )
+    }
+  }
+
   @Test func slotsThatLeave() throws {
     var rig = try Rig(map: .test(2), local: [1])
-    let mine = Tag.slot(of: local)
     let another = Tag.in(0..<8192, skip: 1)
     let other = try rig.connect(to: 0)
     rig.expect("WATCH \(local) => +OK")
     rig.expect("WATCH \(another) => +OK", from: other)
-    rig.engine.slotsLeft(0) { $0 == mine }
+    rig.engine.slotsLeft(0, Two.slots(of: local))
     // It is back at once: too late.
     rig.expect("MULTI => +OK\nSET \(local) 1 => +QUEUED\nEXEC => nil\nMULTI => +OK\nEXEC => []")
     rig.expect("MULTI => +OK\nPING => +QUEUED\nEXEC => [+PONG]", from: other)

@@ -93,6 +93,14 @@ struct Two: ~Copyable {
     _ = engine.housekeep()
   }
 
+  /// Settings of both workers, as CONFIG SET changes them.
+  mutating func configure(_ changes: [(name: String, value: String)]) {
+    first.engine.apply(.configure(changes), number: 0)
+    second.engine.apply(.configure(changes), number: 0)
+    _ = first.engine.takeAppliedControls()
+    _ = second.engine.takeAppliedControls()
+  }
+
   /// Sends lines of words in one piece, and lets all of it happen.
   mutating func ask(_ text: String, from client: ClientID? = nil) -> String {
     send(text, from: client)

@@ -55,8 +55,10 @@ import Testing
     settings.logFile = path
     let log = try ServerLog.open(settings)
     log.notice("one")
+    log.flush()
     try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
     log.warning("two", ["a": "b"])
+    log.flush()
     let first = try String(contentsOfFile: path + ".1", encoding: .utf8)
     let second = try String(contentsOfFile: path, encoding: .utf8)
     #expect(first.hasSuffix(" notice tern[\(getpid())] one\n"))
@@ -64,6 +66,36 @@ import Testing
     #expect(second.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [^\n]*\n/) != nil)
     settings.logFile = "/no/such/directory/log"
     #expect(throws: StartFailure.self) { try ServerLog.open(settings) }
+  }
+
+  /// A reader that stops costs nobody any time: lines are dropped, counted, and told when it goes on.
+  @Test func nobodyReads() throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    #expect(mkfifo(path, 0o600) == 0)
+    signal(SIGPIPE, SIG_IGN)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    // Both ends, so that opening waits for nobody; nothing is read yet.
+    let pipe = open(path, O_RDWR | O_NONBLOCK)
+    defer { close(pipe) }
+    let log = ServerLog(.file(path))
+    let text = String(repeating: "x", count: 1000)
+    let began = ContinuousClock.now
+    while log.droppedLineCount < 10 { log.notice(text) }
+    #expect(ContinuousClock.now - began < .seconds(20))
+    var read = ""
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while !read.contains("lines of the log are missing here") {
+      log.notice("one more")
+      let count = Glibc.read(pipe, &buffer, buffer.count)
+      if count > 0 {
+        read += String(decoding: buffer[..<count], as: UTF8.self)
+      } else {
+        usleep(1000)
+      }
+      if read.utf8.count > 4 << 20 { break }
+    }
+    let dropped = log.droppedLineCount
+    #expect(read.contains("lines of the log are missing here") && dropped >= 10)
   }
 
   @Test func timestamps() {

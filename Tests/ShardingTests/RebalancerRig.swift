@@ -21,6 +21,9 @@ struct RebalancerRig {
   var open: Set<ShardID>
   var seen: Set<ShardID>
   var retired: Set<ShardID> = []
+  /// Ports that may be closed if nobody is connected, and shards that somebody is connected to.
+  var askedToClose: Set<ShardID> = []
+  var connected: Set<ShardID> = []
   var running: Set<JobID> = []
   var outcomes: [JobID: JobOutcome] = [:]
   var rejections: [String] = []
@@ -119,6 +122,11 @@ struct RebalancerRig {
   /// Tells the rebalancer something, and takes in what it wants done.
   mutating func send(_ input: Rebalancer.Input) {
     for action in rebalancer.handle(input, now: now) { take(action) }
+    // Nobody is connected anywhere, unless a test says so.
+    for shard in askedToClose.filter({ !connected.contains($0) }) {
+      askedToClose.remove(shard)
+      for action in rebalancer.handle(.portUnused(shard), now: now) { take(action) }
+    }
     // The map is what was published last, or what a flip that was released will have everybody see.
     #expect(rebalancer.map.epoch == epoch)
     #expect(rebalancer.topology.epoch == epoch)
@@ -147,6 +155,9 @@ struct RebalancerRig {
     case .retireShard(let id):
       #expect(!holders.contains(id), "a shard leaves with slots")
       #expect(retired.insert(id).inserted)
+    case .mayClose(let id):
+      #expect(retired.contains(id))
+      askedToClose.insert(id)
     case .closeShard(let id):
       #expect(!holders.contains(id))
       #expect(rebalancer.map.index(of: id) == nil)

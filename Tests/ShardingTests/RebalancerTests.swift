@@ -53,6 +53,42 @@ import Testing
     #expect(rig.events.last?.value(of: "slots") == "8192")
   }
 
+  /// Beyond its time a port stays open as long as somebody is connected, is asked about again, and is not listed as a shard any more.
+  @Test func aPortThatSomebodyIsConnectedTo() {
+    var rig = RebalancerRig(shards: 2)
+    let leaving = rig.rebalancer.topology.shards[1].id
+    rig.connected = [leaving]
+    rig.resize(1)
+    rig.run()
+    for _ in 0..<3 {
+      rig.now += 60_000_000
+      rig.send(.tick)
+      #expect(rig.open.count == 2)
+      #expect(rig.rebalancer.status(now: rig.now).shards.count == 1)
+      #expect(rig.askedToClose == [leaving])
+    }
+    rig.connected = []
+    rig.send(.tick)
+    #expect(rig.open.count == 1 && rig.rebalancer.nextDeadline == nil)
+    // A word that comes late changes nothing.
+    rig.send(.portUnused(leaving))
+    #expect(rig.open.count == 1)
+  }
+
+  /// Its number is used again although it is overdue.
+  @Test func anOverduePortIsTakenOver() {
+    var rig = RebalancerRig(shards: 2)
+    rig.connected = [rig.rebalancer.topology.shards[1].id]
+    rig.resize(1)
+    rig.run()
+    rig.now += 100_000_000
+    rig.send(.tick)
+    rig.resize(2)
+    rig.run()
+    #expect(rig.retired.isEmpty)
+    #expect(rig.open == Set(rig.rebalancer.topology.shards.map(\.id)))
+  }
+
   @Test func aDrainingPortIsTakenOver() {
     var rig = RebalancerRig(shards: 2)
     rig.resize(4)

@@ -73,6 +73,7 @@ extension Simulation {
       hit(.shardOpened)
       later(.shardOpened(shard.id))
     case .retireShard: hit(.shardRetired)
+    case .mayClose(let id): if isHealing || numbers.chance(500) { later(.portUnused(id)) }
     case .closeShard(let id): if let index = port(of: id) { shards[index].id = nil }
     case .prepare(let flip):
       if let target = flip.target { send(.prepare(flip), to: Int(target.number) - 1, by: .control) }

@@ -84,6 +84,16 @@ extension Engine {
     {
       return configSetFailed("cluster-announce-port", "no port is left for shard \(last)")
     }
+    if process.mostClients > 0, trial.maxClients > process.mostClients,
+      trial.maxClients != settings.maxClients
+    {
+      return configSetFailed(
+        "maxclients",
+        "The operating system is not able to handle the specified number of clients, try with \(process.mostClients)"
+      )
+    }
+    // Nobody shuts himself out.
+    memory.administrator = sessions[current].id
     park(for: .configure(changes))
     return .none
   }

@@ -122,6 +122,7 @@ extension Engine {
       ("io_threads_active", "0"), ("tern_version", TernVersion.tern),
       ("tern_workers", "\(workers)"), ("tern_worker", "\(worker)"),
       ("tern_io", process.backend),
+      ("tern_log_lines_dropped", "\(process.droppedLogLineCount)"),
     ]
   }
 

@@ -83,6 +83,9 @@ extension Engine {
       shard < 0
       ? max(process.keyspaceByteCount, keyspace.byteCount) : keyspace.byteCount(ofShard: shard)
     if shard < 0 { clients = max(clients, process.clientByteCount) }
+    clients +=
+      shard < 0
+      ? max(process.trackingByteCount, tracking.byteCount) : tracking.counts[shard]?.byteCount ?? 0
     return (keys, data, clients, data + clients)
   }
 

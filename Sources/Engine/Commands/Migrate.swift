@@ -244,6 +244,7 @@ extension Engine {
 
   /// Answers those whose keys have arrived, or not.
   mutating func finishMigrations() {
+    if isStopped { return }
     for (flight, line) in migrationAnswers.takeAll() {
       let index = flight.client
       guard sessions.contains(index), sessions[index].id == flight.clientNumber else { continue }

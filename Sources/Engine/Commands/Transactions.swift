@@ -128,10 +128,14 @@ extension Engine {
     lastNanoseconds = time
     statistics.commands[command].nanoseconds &+= spent
     latencies.record(spent, row: call.id.rawValue | untrackedLatency)
-    if spent >= slowTime { note(call, spent) }
+    var cost = spent
+    if spent >= slowTime {
+      note(call, spent)
+      if spent >= Self.longTime { cost = self.cost(ofLong: spent) }
+    }
     if call.slot >= 0 {
       keyspace.charge(
-        call.slot, cpu: spent, bytesIn: UInt64(truncatingIfNeeded: byteCount),
+        call.slot, cpu: cost, bytesIn: UInt64(truncatingIfNeeded: byteCount),
         bytesOut: UInt64(truncatingIfNeeded: reply.queue.byteCount &- before))
     }
   }

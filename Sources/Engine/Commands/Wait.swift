@@ -98,7 +98,7 @@ extension Engine {
     for one in waiting {
       if let deadline = one.deadline { next = min(next ?? deadline, deadline) }
     }
-    if !router.late.isEmpty { next = min(next ?? .max, now + 1) }
+    if !router.late.isEmpty { next = min(next ?? .max, router.nextLate) }
     for pause in pauses { next = min(next ?? pause.until, pause.until) }
     return next
   }

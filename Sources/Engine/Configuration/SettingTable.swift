@@ -77,6 +77,7 @@ extension SettingTable {
       "sockets are left as the system makes them"),
     .drives("router-atomic", .flag, .flag(\.routerAtomic)),
     .drives("router-ordered", .flag, .flag(\.routerOrdered)),
+    .drives("router-tryagain-timeout", .integer(0...3_600_000), .number(\.routerTryAgainTimeout)),
     .drives(
       "router-presents-as", .choice(["standalone", "cluster"]),
       choice(\Settings.routerPresentsAs)),

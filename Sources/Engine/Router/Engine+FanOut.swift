@@ -39,6 +39,9 @@ extension Engine {
         putOffJointly(call)
       } else if !mayDeal(ways, call) {
         stayBehind(call)
+      } else if call.id == .msetnx, isMemoryLimited, !hasRoom() {
+        // As in one slot: before a look at any key.
+        fail("OOM command not allowed when used memory > 'maxmemory'.")
       } else if call.id == .msetnx, isAnyThere(ways, call, ranges.span) {
         reply.integer(0)
       } else {
@@ -132,15 +135,23 @@ extension Engine {
       }
       if view == router.view { break }
     }
-    var isLate = false
+    var (isLate, isSplit) = (false, false)
     for i in ways.indices {
       switch ways[i].route {
       case .later: isLate = true
+      case .split: isSplit = true
       case .down, .crossed:
         fail(line: ErrorReply.clusterDown)
         return false
       case .here, .there: break
       }
+    }
+    if isSplit {
+      if givesUp(current) {
+        fail(line: Self.keysApart)
+        return false
+      }
+      isLate = true
     }
     if isLate || view != router.view || !isInView {
       putOff(call, isLate: isLate)
@@ -184,7 +195,7 @@ extension Engine {
           add(
             Hop(place: Int32(place), asked: asked), part: 1 + i * step, step: step, of: call,
             ways[i], to: worker)
-        case .later, .down, .crossed: preconditionFailure("all ways were decided")
+        case .later, .split, .down, .crossed: preconditionFailure("all ways were decided")
         }
         i += 1
       }
@@ -233,7 +244,12 @@ extension Engine {
     sessions[current].mode.remove(.asking)
     switch call.id {
     case .unwatch, .reset, .quit: endWatch(of: current)
-    case .clientTracking, .migrate: return refuseWholeKeyspace()
+    case .clientTracking:
+      fail(
+        "ERR CLIENT TRACKING is not available at the configuration endpoint yet; use a client for Redis Cluster, which tracks at the shards' ports"
+      )
+      return false
+    case .migrate: return refuseWholeKeyspace()
     case .scan: return routesScan(call, known)
     case .dbsize, .keys, .randomkey, .flushall, .flushdb:
       if router.peers.count <= 1 { return true }
@@ -280,7 +296,7 @@ extension Engine {
       hop(Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(), to: worker)
     case .there(let worker, let asked):
       hop(Call(call.arguments, id: call.id, slot: slot, hash: .none), Hop(asked: asked), to: worker)
-    case .later, .crossed: putOff(call, isLate: true)
+    case .later, .split, .crossed: putOff(call, isLate: true)
     case .down: return true
     }
     return false

@@ -156,6 +156,7 @@ extension Engine {
   public mutating func workHops() {
     if current >= 0 { return }
     workJointly()
+    readKeptMail()
     if router.arrived.isEmpty { return }
     var place = 0
     while place < router.arrived.count, !isStopped {
@@ -355,6 +356,7 @@ extension Engine {
   func outcome(of way: Route) -> HopOutcome {
     switch way {
     case .here, .later: return .later
+    case .split: return .split
     case .there(_, .some(let asked)): return .ask(asked)
     case .there, .crossed, .down: return .elsewhere
     }
@@ -412,6 +414,7 @@ extension Engine {
       let way = route(transaction, asked: hop.asked)
       switch way {
       case .later: return .later
+      case .split: return .split
       case .here(let shard, _) where shard == watched || shard == Session.endpoint: break
       default:
         // What it watches is here, and what it would change elsewhere.
@@ -474,9 +477,9 @@ extension Engine {
       case .moved, .clusterDown: return routeByMap(queue.slot)
       case .tryAgain:
         hasten(queue.slot)
-        return .later
+        return .split
       case .ask(let target):
-        return askedHere != nil ? .later : .there(worker: worker(of: target), asked: target)
+        return askedHere != nil ? .split : .there(worker: worker(of: target), asked: target)
       }
       if flightThatHolds(queue) != nil { return .later }
       return isPaused(queue, at: shard) ? .later : .here(shard: shard, table: queue.slot)
@@ -487,7 +490,7 @@ extension Engine {
       let slot = Int(queue.requests[i].slot)
       if owner >= 0 {
         if keyspace.owner(of: slot) != owner { return .crossed }
-        if openSlotBits != 0, openSlotSet.contains(HashSlot(UInt16(slot))) { return .later }
+        if openSlotBits != 0, openSlotSet.contains(HashSlot(UInt16(slot))) { return .split }
       } else if keyspace.owner(of: slot) >= 0
         || map.owner(of: HashSlot(UInt16(slot))) != ownerByMap
       {
@@ -518,7 +521,10 @@ extension Engine {
       }
       (target, shard) = (worker, local)
     case .there(let worker, _): target = worker
-    case .later:
+    case .split where givesUp(current):
+      fail(line: Self.keysApart)
+      return false
+    case .later, .split:
       putOff(call, isLate: true)
       return false
     case .down, .crossed:
@@ -537,14 +543,15 @@ extension Engine {
       }
       return false
     }
-    if round.watchWorker < 0 { round.watchSlot = call.slot }
+    let isWatching = round.watchWorker >= 0
+    if !isWatching { round.watchSlot = call.slot }
     round.watchWorker = target
     round.watchShard = shard
     if target == worker {
       act(as: shard)
       return true
     }
-    hop(call, Hop(kind: .watch), to: target)
+    hop(call, Hop(kind: .watch, isWatching: isWatching), to: target)
     return false
   }
 
@@ -568,7 +575,12 @@ extension Engine {
           failExec("OOM command not allowed when used memory > 'maxmemory'.")
           return false
         }
-      case .later:
+      case .split where givesUp(current):
+        endWatch(of: current)
+        discard(current)
+        fail(line: Self.keysApart)
+        return false
+      case .later, .split:
         putOff(call, isLate: true)
         return false
       case .down:

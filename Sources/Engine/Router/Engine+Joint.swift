@@ -32,6 +32,12 @@ extension Engine {
   /// calls nothing but `drainMailbox` and `workHops` until it has not.
   public var isStopped: Bool { router.stoppedFor != nil || router.isStoppedItself }
 
+  /// Whether word of joint commands was taken out of the mailbox and waits for `workHops`: the worker must not sleep over it.
+  public var hasJointWord: Bool { !router.jointMessages.isEmpty }
+
+  /// Whether a joint command of a client of this worker is on its way: others may have stopped for it.
+  public var hasJointCommand: Bool { router.joint != nil }
+
   // MARK: the client's worker
 
   /// A command of the current client waits for the end of the round, and then for the process's turn.
@@ -87,7 +93,8 @@ extension Engine {
       let round = sessions[index].round, let putOff = round.state.putOff
     else { return }
     let isHeld = Self.isOverAllKeys(putOff.queue.requests[0].id)
-    let joint = Joint(client: client, clientNumber: clientNumber, isHeld: isHeld)
+    let joint = Joint(
+      router.turn.nextNumber(), client: client, clientNumber: clientNumber, isHeld: isHeld)
     router.joint = joint
     if !lay(joint, putOff, index) { return retryLater(joint) }
     if joint.isHeld { router.isStoppedItself = true }
@@ -125,6 +132,7 @@ extension Engine {
     if let batch = joint.batches.first(where: { $0.worker == worker }) { return batch }
     let batch = router.free.popLast() ?? HopBatch(from: mailbox)
     batch.worker = worker
+    batch.joint = joint.number
     batch.isHeld = joint.isHeld
     batch.verdict = .ready
     batch.watcher = nil
@@ -179,6 +187,9 @@ extension Engine {
         batch.load.hops.append(Hop(place: Int32(i), asked: asked))
         batch.load.groups[0].count += 1
         batch.needsAbsence = call.id == .msetnx
+      case .split:
+        joint.verdict = .split
+        return false
       case .later, .down, .crossed: return false
       }
     }
@@ -211,6 +222,9 @@ extension Engine {
         batch.load.hops.append(Hop(place: Int32(i), asked: asked))
         batch.load.groups[0].count += 1
         batch.isTransaction = true
+      case .split:
+        joint.verdict = .split
+        return false
       case .later, .down, .crossed: return false
       }
     }
@@ -253,7 +267,7 @@ extension Engine {
     case .ready:
       round.state.putOff = nil
       perform(joint, call, round, index)
-    case .later: return false
+    case .later, .split: return false
     case .present, .conflicted, .noMemory:
       round.state.putOff = nil
       refuse(joint, round, index)
@@ -280,7 +294,7 @@ extension Engine {
           queue.arguments(of: i), id: queue.requests[i].id, slot: joint.ways[i].slot,
           hash: joint.ways[i].hash)
         joint.ways[i].route = route(part, hot[Int(part.id.rawValue)], asked: nil)
-        guard case .here = joint.ways[i].route else { return .later }
+        guard case .here = joint.ways[i].route else { return joint.ways[i].route.verdict }
       }
       return .ready
     }
@@ -299,7 +313,9 @@ extension Engine {
         call.arguments.others(ranges.span, first: i * (step + 1), count: step + 1),
         id: HotCommand.part(of: call.id), slot: joint.ways[i].slot, hash: joint.ways[i].hash)
       joint.ways[i].route = route(part, hot[Int(part.id.rawValue)], asked: nil)
-      guard case .here(_, let table) = joint.ways[i].route else { return .later }
+      guard case .here(_, let table) = joint.ways[i].route else {
+        return joint.ways[i].route.verdict
+      }
       if call.id == .msetnx, live(table, joint.ways[i].hash, part[1]) != nil { return .present }
     }
     return .ready
@@ -418,6 +434,12 @@ extension Engine {
         } else {
           engine.fail(text: reason)
         }
+      case .split:
+        if engine.sessions[index].mode.contains(.multi) {
+          engine.discard(index)
+          engine.endWatch(of: index)
+        }
+        engine.fail(line: Self.keysApart)
       case .ready, .later: break
       }
       swap(&engine.reply.queue, &engine.sessions[index].output)
@@ -433,10 +455,14 @@ extension Engine {
     if sessions.contains(index), sessions[index].id == joint.clientNumber,
       let round = sessions[index].round
     {
-      round.state.notBefore = now + 1
+      if joint.verdict == .split, givesUp(index) {
+        round.state.putOff = nil
+        return refuse(joint, round, index)
+      }
+      round.state.notBefore = nextTry(of: index)
       round.state.putOff?.isBegun = false
       sessions[index].mode.insert(.routing)
-      makeLate(index, round)
+      makeLate(index, round, until: round.state.notBefore)
     }
     release(joint)
   }
@@ -444,7 +470,7 @@ extension Engine {
   private mutating func release(_ joint: Joint) {
     // Those that were not asked yet have not stopped.
     if joint.isSent {
-      for batch in joint.batches { router.peers[batch.worker].push(.release) }
+      for batch in joint.batches { router.peers[batch.worker].push(.release(joint.number)) }
     }
     router.isStoppedItself = false
     endJoint()
@@ -459,7 +485,7 @@ extension Engine {
 
   /// All workers have run a command over all keys: everybody goes on.
   private mutating func endHeld(_ joint: Joint) {
-    for batch in joint.batches { router.peers[batch.worker].push(.release) }
+    for batch in joint.batches { router.peers[batch.worker].push(.release(joint.number)) }
     router.isStoppedItself = false
     let index = joint.client.index
     if sessions.contains(index), sessions[index].id == joint.clientNumber,
@@ -497,16 +523,20 @@ extension Engine {
         batch.verdict = verdict(of: batch)
         batch.origin.push(.prepared(batch))
       case .prepared(let batch):
-        guard let joint = router.joint else { continue }
-        if joint.verdict == .ready { joint.verdict = batch.verdict }
+        guard let joint = router.joint, joint.number == batch.joint else { continue }
+        if joint.verdict == .ready || batch.verdict == .noMemory {
+          joint.verdict = batch.verdict
+        }
         joint.outstanding -= 1
         if joint.outstanding == 0 { commitJoint(joint) }
-      case .commit(let batch): runStopped(batch)
-      case .ran:
-        guard let joint = router.joint else { continue }
+      case .commit(let batch):
+        if router.stoppedFor === batch { runStopped(batch) }
+      case .ran(let batch):
+        guard let joint = router.joint, joint.number == batch.joint else { continue }
         joint.outstanding -= 1
         if joint.outstanding == 0 { endHeld(joint) }
-      case .release: router.stoppedFor = nil
+      case .release(let number):
+        if router.stoppedFor?.joint == number { router.stoppedFor = nil }
       }
     }
   }
@@ -538,13 +568,12 @@ extension Engine {
       let known = hot[Int(request.id.rawValue)]
       let call = Call(
         load.queue.arguments(of: i), id: request.id, slot: Int(request.slot), hash: request.hash)
-      guard case .here(_, let table) = route(call, known, asked: load.hops[i].asked) else {
-        return .later
-      }
-      if batch.needsAbsence, live(table, call.hash, call[1]) != nil { return .present }
+      let way = route(call, known, asked: load.hops[i].asked)
+      guard case .here(_, let table) = way else { return way.verdict }
       if isMemoryLimited, known.attention.contains(.deniedWithoutMemory), !hasRoom() {
         return .noMemory
       }
+      if batch.needsAbsence, live(table, call.hash, call[1]) != nil { return .present }
     }
     return .ready
   }
@@ -569,4 +598,15 @@ extension Engine {
 extension HotCommand {
   /// What is run for one key of a command over several.
   static func part(of id: CommandID) -> CommandID { id == .msetnx ? .mset : id }
+}
+
+extension Route {
+  /// What a worker says to a joint command that has a part on such a way.
+  fileprivate var verdict: JointVerdict {
+    switch self {
+    case .here: .ready
+    case .split: .split
+    case .there, .later, .down, .crossed: .later
+    }
+  }
 }

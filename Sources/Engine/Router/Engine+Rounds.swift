@@ -95,12 +95,14 @@ extension Engine {
           offset: offset, byteCount: answer.byteCount, revision: group.revision,
           keyCount: group.keyCount)
       case .lost: return false
-      case .elsewhere, .ask, .half, .later, .again:
+      case .elsewhere, .ask, .half, .later, .split, .again:
         if case .half = answer.outcome {
           router.round.places[Int(hops[i].place)] = RoundState.Place(
             offset: offset, halfByteCount: answer.byteCount)
         }
-        if case .later = answer.outcome { router.round.notBefore = now + 1 }
+        if answer.outcome == .later || answer.outcome == .split {
+          router.round.notBefore = nextTry(of: group.client.index)
+        }
         router.round.bounced.append(
           RoundState.Bounced(batch: batch, index: i, outcome: answer.outcome))
       }
@@ -355,7 +357,7 @@ extension Engine {
       if router.round.bounced.isEmpty { return true }
       list(index)
       if router.round.notBefore > now {
-        makeLate(index, round)
+        makeLate(index, round, until: router.round.notBefore)
         return false
       }
       retry(index)
@@ -383,7 +385,7 @@ extension Engine {
   private mutating func end(_ round: Round, of index: Int32) {
     if round.state.putOff != nil, round.state.notBefore > now {
       list(index)
-      return makeLate(index, round)
+      return makeLate(index, round, until: round.state.notBefore)
     }
     let putOff = round.state.putOff
     if putOff?.isJoint == true, !sessions[index].mode.contains(.closing) {
@@ -397,6 +399,7 @@ extension Engine {
       count(forShard: Session.endpoint)
       resume(putOff, of: index)
     }
+    if round.state.notBefore == 0 { round.waitingSince = 0 }
     goOn(index)
   }
 
@@ -461,8 +464,17 @@ extension Engine {
     if hop.tries & 3 == 3 {
       // From one to the other and back: they will agree.
       bounced.batch.load.hops[bounced.index].tries &+= 1
-      router.round.notBefore = now + 1
+      router.round.notBefore = nextTry(of: current)
       return false
+    }
+    switch (hop.kind, bounced.outcome) {
+    // Nothing is watched there after all: its WATCH was refused.
+    case (.exec, .elsewhere), (.exec, .ask): hop.isWatching = false
+    default: break
+    }
+    if bounced.outcome == .split, givesUp(current) {
+      giveUp(hop, bounced.batch.worker, place)
+      return true
     }
     var way: Route
     switch hop.kind {
@@ -495,11 +507,13 @@ extension Engine {
       return false
     }
     switch way {
-    case .later:
-      router.round.notBefore = now + 1
+    case .split where givesUp(current): giveUp(hop, bounced.batch.worker, place)
+    case .later, .split:
+      router.round.notBefore = nextTry(of: current)
       return false
     case .there(let worker, let asked):
       router.round.note(target: worker, readsOnly: readsOnly)
+      if hop.kind == .watch { ownRound(of: current).watchWorker = worker }
       hop.asked = asked
       let transaction = hop.transaction
       if transaction >= 0 {
@@ -522,7 +536,9 @@ extension Engine {
           queue, bounced.index, as: request.id == .scan ? Session.endpoint : shard, in: table,
           for: place)
       }
-    case .down: refuse(ErrorReply.clusterDown, place)
+    case .down:
+      endFirstWatch(hop)
+      refuse(ErrorReply.clusterDown, place)
     case .crossed where hop.kind == .exec && settings.routerAtomic:
       // Its slots were one shard's when it was sent. It is alone in its round.
       sessions[current].transaction =
@@ -539,6 +555,22 @@ extension Engine {
     case .crossed: refuse(Array("-\(Self.crossSlot)\r\n".utf8), place)
     }
     return true
+  }
+
+  /// What was sent to a worker is not tried again: its keys have not come together.
+  private mutating func giveUp(_ hop: Hop, _ worker: Int, _ place: Int) {
+    if hop.kind == .watch {
+      endFirstWatch(hop)
+    } else if hop.isWatching {
+      ownRound(of: current).watchWorker = worker
+      endWatch(of: current)
+    }
+    refuse(Self.keysApart, place)
+  }
+
+  /// A WATCH is refused: its client watches nothing, unless it did before.
+  private mutating func endFirstWatch(_ hop: Hop) {
+    if hop.kind == .watch, !hop.isWatching { ownRound(of: current).watchWorker = -1 }
   }
 
   /// An error is the reply at a place.

@@ -66,6 +66,8 @@ enum Route {
   case there(worker: Int, asked: ShardID?)
   /// It cannot be run at this moment.
   case later
+  /// The same, for its keys are on both sides of a slot that is moved key by key: who moves it may take any time.
+  case split
   /// Nobody has its slot, or nobody that this engine can reach.
   case down
   /// Its keys are on several shards.
@@ -174,6 +176,8 @@ extension Engine {
       if staysBehind(call, to: worker, asked) { return false }
       hop(call, Hop(asked: asked), to: worker)
     case .later: putOff(call, isLate: true)
+    case .split where givesUp(current): fail(line: Self.keysApart)
+    case .split: putOff(call, isLate: true)
     case .down: fail(line: map.redirect(for: HashSlot(UInt16(call.slot))))
     case .crossed: fail(text: Self.crossSlot)
     }
@@ -249,13 +253,13 @@ extension Engine {
       return isPaused(call, at: shard) ? .later : .here(shard: shard, table: table)
     case .moved, .clusterDown: return nil
     case .ask(let target):
-      if askedHere != nil { return .later }
+      if askedHere != nil { return .split }
       let worker = worker(of: target)
       if worker == self.worker { return routeHere(call, known, asked: target) ?? .later }
       return canSend(to: worker) ? .there(worker: worker, asked: target) : .later
     case .tryAgain:
       hasten(call.slot)
-      return .later
+      return .split
     }
   }
 
@@ -372,7 +376,7 @@ extension Engine {
     } catch { return abandon(current) }
     repeatSkipping()
     router.round.putOff = postponed
-    if isLate { router.round.notBefore = now + 1 }
+    if isLate { router.round.notBefore = nextTry(of: current) }
     sessions[current].mode.insert(.routing)
   }
 
@@ -406,20 +410,13 @@ extension Engine {
       sessions[index].mode.insert(.routing)
       if router.round.outstanding == 0 {
         if router.round.notBefore > now {
-          makeLate(index, round)
+          makeLate(index, round, until: router.round.notBefore)
         } else {
           router.ready.append((ClientID(index: index), sessions[index].id))
         }
       }
     }
     swap(&router.round, &round.state)
-  }
-
-  /// A round goes on when time has passed.
-  mutating func makeLate(_ index: Int32, _ round: Round) {
-    if round.isListed { return }
-    round.isListed = true
-    router.late.append((ClientID(index: index), sessions[index].id))
   }
 
   /// Goes on with rounds that nothing stands in the way of. Called once a turn.
@@ -433,23 +430,6 @@ extension Engine {
       {
         drive(one.client.index)
       }
-    }
-  }
-
-  /// Goes on with rounds that wait for time to pass. Called once a turn.
-  mutating func finishLate() {
-    if router.late.isEmpty { return }
-    for one in router.late.takeAll() {
-      let index = one.client.index
-      guard sessions.contains(index), sessions[index].id == one.clientNumber,
-        let round = sessions[index].round
-      else { continue }
-      if round.state.notBefore > now {
-        router.late.append(one)
-        continue
-      }
-      round.isListed = false
-      router.ready.append(one)
     }
   }
 }

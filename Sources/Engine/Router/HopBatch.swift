@@ -31,7 +31,7 @@ struct Hop {
   }
 
   var kind = Kind.keyed
-  /// It is an EXEC of a client that watches keys on that worker: it can run nowhere else.
+  /// Of a client that watches keys on that worker: its EXEC can run nowhere else, and its WATCH is not the first.
   var isWatching = false
   /// How often it has been answered that it could not be run.
   var tries: UInt8 = 0
@@ -55,8 +55,10 @@ enum HopOutcome: Equatable {
   case ask(ShardID)
   /// It is a SCAN of which the first half was run.
   case half(ScanHalf)
-  /// It cannot be run at this moment: keys on both sides of a migration or under way, clients paused.
+  /// It cannot be run at this moment: a key is under way, clients are paused.
   case later
+  /// The same, for its keys are on both sides of a slot that is moved key by key.
+  case split
   /// Not looked at, because one before it of the same client was not run, or because of the length of the replies.
   case again
   /// There was no memory for the replies.
@@ -152,8 +154,9 @@ public final class HopBatch: @unchecked Sendable {
   var load = HopLoad()
   /// More comes as soon as it is answered.
   var isFollowed = false
-  /// Of a command that stops workers (`Engine+Joint.swift`): what the worker says to it, whether it stays stopped afterwards, whether the
+  /// Of a command that stops workers (`Engine+Joint.swift`): its number, what the worker says to it, whether it stays stopped afterwards, whether the
   /// keys must be absent, whether it is a transaction, and the client whose watched keys must not have changed.
+  var joint: UInt64 = 0
   var verdict = JointVerdict.ready
   var isHeld = false
   var needsAbsence = false

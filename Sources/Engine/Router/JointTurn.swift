@@ -7,6 +7,7 @@ public final class JointTurn: Sendable {
   private struct State {
     var isTaken = false
     var waiting: [Mailbox] = []
+    var commandCount: UInt64 = 0
   }
   private let state = Mutex(State())
 
@@ -22,6 +23,14 @@ public final class JointTurn: Sendable {
       }
       state.isTaken = true
       return true
+    }
+  }
+
+  /// The number of the next joint command of the process: what is said of another one is dropped. Asked by whoever has the turn.
+  func nextNumber() -> UInt64 {
+    state.withLock { state in
+      state.commandCount += 1
+      return state.commandCount
     }
   }
 
@@ -48,8 +57,8 @@ public enum JointMessage: Sendable {
   case commit(HopBatch)
   /// They were run, and the worker stays.
   case ran(HopBatch)
-  /// Go on; hops that were not run are not to be.
-  case release
+  /// Go on; hops that were not run for the command of that number are not to be.
+  case release(UInt64)
   /// It is this worker's turn.
   case turn
 }
@@ -57,8 +66,10 @@ public enum JointMessage: Sendable {
 /// Whether hops can be run together.
 enum JointVerdict: Sendable {
   case ready
-  /// Not at this moment: a slot is not there any more, or is open, or its clients are paused.
+  /// Not at this moment: a slot is not there any more, or its clients are paused.
   case later
+  /// The same, for keys are on both sides of a slot that is moved key by key.
+  case split
   /// A key is there that must not be (MSETNX).
   case present
   /// A key that was watched has changed.
@@ -68,6 +79,8 @@ enum JointVerdict: Sendable {
 
 /// A command that stops the workers that it concerns, on its way.
 final class Joint {
+  /// Its number in the process, which its batches have too.
+  let number: UInt64
   let client: ClientID
   let clientNumber: UInt64
   /// What the others run, one batch each.
@@ -83,7 +96,8 @@ final class Joint {
   var ways = Pile<Way>()
   var ranges = Pile<ArgumentRange>()
 
-  init(client: ClientID, clientNumber: UInt64, isHeld: Bool) {
+  init(_ number: UInt64, client: ClientID, clientNumber: UInt64, isHeld: Bool) {
+    self.number = number
     self.client = client
     self.clientNumber = clientNumber
     self.isHeld = isHeld

@@ -196,6 +196,9 @@ final class Round {
   var watchWorker = -1
   var watchShard: Int32 = -1
   var watchSlot = -1
+  /// Since when a request of the client has been waiting for what others do, and when one was given up, in Unix milliseconds; 0 = never.
+  var waitingSince: Int64 = 0
+  var gaveUpAt: Int64 = 0
 }
 
 /// A SCAN in a slot that is moved key by key from outside: the source has been walked, or has to be, and then the target.
@@ -227,6 +230,8 @@ struct RouterState: ~Copyable {
   var arrived: [Arrival] = []
   /// Rounds that wait for time to pass.
   var late: [(client: ClientID, clientNumber: UInt64)] = []
+  /// The first of them is tried again then, in Unix milliseconds.
+  var nextLate = Int64.max
   /// The session that hops run in; −1 before the first.
   var agent: Int32 = -1
   /// Clients of other workers that are told every command.
@@ -254,6 +259,8 @@ struct RouterState: ~Copyable {
   var jointMessages: [JointMessage] = []
   /// What this worker has stopped for.
   var stoppedFor: HopBatch?
+  /// Mail that came meanwhile and would change what the command has been promised: it is read when the worker goes on.
+  var keptMail: [MailboxMessage] = []
   var isStoppedItself = false
   /// What the SCAN that is run is the second half of, or what is its second half.
   var scanHalf: ScanHalf?

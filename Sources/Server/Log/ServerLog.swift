@@ -12,7 +12,8 @@ internal import Synchronization
 // quotes, with the escapes of a configuration file, so that an event is one line whatever a client has sent. Nothing is logged on the
 // way of a command.
 //
-// A file is opened for every line, as Redis does it: it can be moved away at any time, and the next line begins a new one.
+// Lines are written by a thread of their own (`LogWriter`): nobody waits for the log. Its file can be moved away at any time, and the next
+// line begins a new one, as with Redis.
 
 /// The log of a server. Levels and names are those of redis.conf; swift-log carries the events.
 public final class ServerLog: Sendable {
@@ -40,12 +41,20 @@ public final class ServerLog: Sendable {
   public static func open(_ settings: Settings) throws(StartFailure) -> ServerLog {
     if settings.logFile.isEmpty { return ServerLog(.standardOutput, level: settings.logLevel) }
     let path = Files.absolute(settings.logFile)
-    guard LogSink.append("", to: path) else {
+    let file = LogSink.open(path)
+    guard file >= 0 else {
       throw StartFailure(
         unsafe "cannot open the log file \(path): \(String(cString: strerror(errno)))")
     }
+    close(file)
     return ServerLog(.file(path), level: settings.logLevel)
   }
+
+  /// Lines that were dropped because nobody took them.
+  public var droppedLineCount: Int { sink.writer?.droppedCount ?? 0 }
+
+  /// Waits until what was logged is written, a second at most.
+  public func flush() { sink.writer?.flush(milliseconds: 1000) }
 
   /// How much is logged from now on.
   public var level: LogLevel {
@@ -84,11 +93,17 @@ public final class ServerLog: Sendable {
 
 /// Where lines go, and from which level on: shared by all copies of a logger.
 final class LogSink: Sendable {
-  private let target: ServerLog.Target
+  private let report: @Sendable (String) -> Void
+  /// Who writes the lines, if they are more than texts for a function.
+  let writer: LogWriter?
   private let place: Atomic<Int>
 
   init(_ target: ServerLog.Target, level: LogLevel) {
-    self.target = target
+    switch target {
+    case .lines(let report): (self.report, writer) = (report, nil)
+    case .standardOutput: (report, writer) = ({ _ in }, LogWriter(to: .standardOutput))
+    case .file(let path): (report, writer) = ({ _ in }, LogWriter(to: .file(path)))
+    }
     place = Atomic(Self.place(of: level))
   }
 
@@ -104,23 +119,16 @@ final class LogSink: Sendable {
 
   /// Writes an event.
   func write(level: String, _ text: String) {
-    switch target {
-    case .lines(let report): report(text)
-    case .standardOutput: Standard.write(Self.line(level, text), to: 1)
-    case .file(let path): _ = Self.append(Self.line(level, text), to: path)
-    }
+    if let writer { writer.write(Self.line(level, text)) } else { report(text) }
   }
 
-  /// Appends to a file. False if it cannot be opened.
-  static func append(_ line: String, to path: String) -> Bool {
-    let file = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard file >= 0 else { return false }
-    Standard.write(line, to: file)
-    close(file)
-    return true
+  /// Opens a file to append to; below 0 if that fails.
+  static func open(_ path: String) -> Int32 {
+    unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
   }
 
-  private static func line(_ level: String, _ text: String) -> String {
+  /// An event as a line of the log.
+  static func line(_ level: String, _ text: String) -> String {
     "\(Timestamp.text(ofUnixMicroseconds: SystemClock.unixMicroseconds)) \(level) tern[\(getpid())] \(text)\n"
   }
 }

@@ -31,7 +31,7 @@ public enum SystemCheck {
     var warnings: [String] = []
     if let openFiles = machine.openFiles, openFiles < ProcessState.neededOpenFiles(settings) {
       warnings.append(
-        "the limit of open files is \(openFiles): maxclients \(settings.maxClients) needs \(ProcessState.neededOpenFiles(settings)). Raise it with 'ulimit -n' or LimitNOFILE"
+        "the limit of open files is \(openFiles): maxclients \(settings.maxClients) needs \(ProcessState.neededOpenFiles(settings)) and is \(ProcessState.mostClients(settings, openFiles: openFiles)) instead. Raise it with 'ulimit -n' or LimitNOFILE"
       )
     }
     if number(machine.overcommit) == 0 {

@@ -77,7 +77,7 @@ extension Rebalancer {
     publish(next)
     active[index].record.updatedAt = now
     for shard in left {
-      draining.append((shard, now.addingSaturated(max(0, drainTimeout))))
+      draining.append((shard, now.addingSaturated(max(0, drainTimeout)), false))
       actions.append(.retireShard(shard.id))
       record(
         .shardRemoved,

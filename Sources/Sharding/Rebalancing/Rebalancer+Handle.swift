@@ -18,7 +18,7 @@ extension Rebalancer {
   /// When a `.tick` is due at the latest, in microseconds since 1970; nil if nothing waits for time
   /// to pass.
   public var nextDeadline: Int64? {
-    var deadlines = draining.map(\.closesAt)
+    var deadlines = draining.map(\.asksAt)
     if current == nil {
       for work in active where !work.steps.isEmpty && work.opening.isEmpty {
         guard !isPaused || work.isManual else { continue }
@@ -66,6 +66,7 @@ extension Rebalancer {
     case .note(let kind, let fields): record(kind, fields, now)
     case .shardOpened(let shard): opened(shard, now)
     case .shardNotOpened(let shard, let reason): notOpened(shard, reason, now)
+    case .portUnused(let shard): closeUnused(shard)
     case .ready(let flip): ready(flip, now)
     case .refused(let flip, let refusal): refused(flip, refusal, now)
     case .progress(let flip, let keys, let bytes, let done):
@@ -157,7 +158,7 @@ extension Rebalancer {
 
   // MARK: Onwards
 
-  /// Does whatever can be done now: ends jobs, closes ports, begins the next flip, saves.
+  /// Does whatever can be done now: ends jobs, asks whether ports may be closed, begins the next flip, saves.
   private mutating func advance(_ now: Int64) {
     while current == nil, step(now) {}
     closeDrained(now)
@@ -165,11 +166,23 @@ extension Rebalancer {
     endJobs(now)
   }
 
+  /// The least time between two questions whether a port may be closed, in microseconds.
+  private static let askInterval: Int64 = 1_000_000
+
   private mutating func closeDrained(_ now: Int64) {
-    for entry in draining where entry.closesAt <= now {
-      actions.append(.closeShard(entry.shard.id))
+    for place in draining.indices where draining[place].asksAt <= now {
+      actions.append(.mayClose(draining[place].shard.id))
+      draining[place].isOverdue = true
+      draining[place].asksAt = now.addingSaturated(max(Rebalancer.askInterval, drainTimeout))
     }
-    draining.removeAll { $0.closesAt <= now }
+  }
+
+  private mutating func closeUnused(_ shard: ShardID) {
+    guard let place = draining.firstIndex(where: { $0.shard.id == shard && $0.isOverdue }) else {
+      return
+    }
+    draining.remove(at: place)
+    actions.append(.closeShard(shard))
   }
 
   private mutating func endJobs(_ now: Int64) {

@@ -50,7 +50,7 @@ extension Rebalancer {
     for shard in active.flatMap(\.joining) {
       all.append(ShardStatus(shard: shard, slotCount: 0, state: .creating))
     }
-    for entry in draining {
+    for entry in draining where !entry.isOverdue {
       all.append(ShardStatus(shard: entry.shard, slotCount: 0, state: .deleting))
     }
     return all.sorted { $0.shard.id < $1.shard.id }

@@ -77,8 +77,9 @@ public struct Rebalancer: Sendable {
   var current: CurrentFlip?
   /// The number of the next flip.
   var nextFlip: UInt64 = 1
-  /// Shards that have left the map and whose ports are open until a deadline.
-  var draining: [(shard: ClusterShard, closesAt: Int64)] = []
+  /// Shards that have left the map and whose ports are open: until a deadline in any case, and as long as anybody is connected there or nobody
+  /// wants the descriptor. A client that is never answered again, or marks an address as dead, is worse than a listener more.
+  var draining: [(shard: ClusterShard, asksAt: Int64, isOverdue: Bool)] = []
   /// When the next flip may begin, because of `speed`.
   var throttledUntil: Int64 = .min
   /// How much of `topology` is on disk.

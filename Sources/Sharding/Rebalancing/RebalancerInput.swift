@@ -100,6 +100,8 @@ extension Rebalancer {
     case shardOpened(ShardID)
     /// The shard's port or engine could not be opened, for this reason.
     case shardNotOpened(ShardID, reason: String)
+    /// Nobody is connected to the port of a shard that has left the map, and its descriptor is wanted.
+    case portUnused(ShardID)
     /// The target of the flip is ready.
     case ready(flip: UInt64)
     /// The source or the target of the flip says no; it owns and has what it did before.
@@ -149,6 +151,8 @@ extension Rebalancer {
     case openShard(ClusterShard, takesOver: ShardID?)
     /// The shard has left the map and owns nothing: its port answers `MOVED` until a `.closeShard`.
     case retireShard(ShardID)
+    /// The shard's port has been open for as long as it has to be. `.portUnused` answers, or nothing does: then it stays open, and this comes again.
+    case mayClose(ShardID)
     /// Close the shard's port and its connections.
     case closeShard(ShardID)
     /// Ask the target of this flip whether it is ready.

@@ -96,6 +96,9 @@ public struct SlotPlan: Hashable, Sendable {
       dealt = layout.owners
       spread = LoadSpread(before: layout.spreadBefore, after: layout.spread)
       hotSlots = layout.hotSlots.map { HashSlot(UInt16($0)) }
+    // Without any load there is nothing to make equal: what has an owner stays.
+    case .byLoad where !present.contains(nil), .towardsLoad where !present.contains(nil):
+      dealt = present.map { $0 ?? 0 }
     case .byCount, .byLoad, .towardsLoad:
       dealt = SlotLayout.owners(present: present, weights: even, rangeLimit: limit)
     case .byWeight(let weights):

@@ -6,7 +6,7 @@ struct Resize: ParsableCommand {
     abstract: "Add or remove shards, and move slots so that all have equally many.",
     discussion: """
       New shards take the lowest free numbers, the highest ones are removed. A removed \
-      shard's port answers MOVED for a while (cluster-drain-timeout). Waits for the end, \
+      shard's port goes on answering MOVED (cluster-drain-timeout). Waits for the end, \
       with a progress bar on a terminal.
 
       EXAMPLES
