@@ -200,6 +200,7 @@ extension Engine {
     router.view &+= 1
     setWorkers()
     if !openSlots.isEmpty { mapChanged() }
+    if settings.requiresFullCoverage { setOpenSlotBits() }
   }
 
   // MARK: shards that come and go

@@ -91,8 +91,11 @@ extension Engine {
   mutating func setOpenSlotBits() {
     openSlotSet = SlotSet()
     for open in openSlots { openSlotSet.insert(HashSlot(UInt16(open.slot))) }
-    openSlotBits = openSlots.isEmpty && heldKeys.isEmpty ? 0 : .min
+    openSlotBits = openSlots.isEmpty && heldKeys.isEmpty && !isClusterDown ? 0 : .min
   }
+
+  /// Whether some slot is nobody's, and nothing is to be served then (`cluster-require-full-coverage yes`).
+  var isClusterDown: Bool { settings.requiresFullCoverage && !map.isWhole }
 
   /// The local index of a shard; nil if it is not on this worker.
   public func localIndex(of shard: ShardID) -> Int32? {

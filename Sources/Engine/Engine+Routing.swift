@@ -26,10 +26,20 @@ extension Engine {
     if sessions[current].mode.contains(.router) { return routes(call, known) }
     let isInMode = !sessions[current].mode.isEmpty
     if isInMode, !isAllowed(call) { return false }
+    if isRefusedWhileDown() { return false }
     guard isSlotHere(call, known) else { return false }
     if isInMode, !isUnhindered(call) { return false }
     if sessions[current].mode.contains(.multi) { return admitsInMulti(call, known) }
     return openSlotBits == 0 ? true : isInOwnTable(call, known)
+  }
+
+  /// Whether no command with keys is served, because some slot is nobody's; it has been answered so then.
+  mutating func isRefusedWhileDown() -> Bool {
+    if openSlotBits == 0 || !isClusterDown { return false }
+    refreshMap()
+    if !isClusterDown { return false }
+    fail(line: ErrorReply.clusterIsDown)
+    return true
   }
 
   /// Whether a command that is served here runs on the way of all others. If not, it has been run in the table of a slot that is being

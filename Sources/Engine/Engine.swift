@@ -309,6 +309,7 @@ public struct Engine: ~Copyable {
     // No command has the last row's number.
     untrackedLatency = settings.latencyTracking ? 0 : .max
     for i in diaries.indices { diaries[i].slowLog.limit(to: settings.slowlogMaxLength) }
+    setOpenSlotBits()
     applyMemorySettings()
   }
 }

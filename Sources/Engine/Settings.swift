@@ -55,6 +55,8 @@ public struct Settings: Sendable, Equatable {
   public var migrationCPUPercent = 25
   /// What the configuration endpoint says that it is; which of the two changes nothing else.
   public var routerPresentsAs = Presentation.standalone
+  /// Whether nothing with keys is served while some slot is nobody's. Redis's default is yes; one slot less is no reason to refuse the others.
+  public var requiresFullCoverage = false
   /// Whether commands over several shards are atomic through the router.
   public var routerAtomic = false
   /// Whether a router client's pipeline has its effects in the order of its requests over all shards, or only for each key.

@@ -278,7 +278,11 @@ extension ControlPlane {
   private func entry(_ job: RebalancerJob, _ operation: String) -> ReplyTree {
     .map([
       .init("name", .text(job.id.description)), .init("operation", .text(operation)),
-      .init("slot_ranges", .text(Self.text(job.slots))),
+      // Both ends of each, as Valkey writes them.
+      .init(
+        "slot_ranges",
+        .text(
+          job.slots.map { "\($0.first.number)-\($0.last.number)" }.joined(separator: " "))),
       .init("target_node", .text(job.target?.nodeID.description ?? "")),
       .init("source_node", .text(job.source?.nodeID.description ?? "")),
       .init("create_time", .integer(Int(job.createdAt / 1_000_000))),

@@ -162,10 +162,18 @@ extension ClusterMap {
     return pieces + (open.isEmpty ? [] : [open[...]]) + [text[lineEnd...], end[...]]
   }
 
+  /// Whether every slot has an owner.
+  public var isWhole: Bool { assignedSlotCount == HashSlot.count }
+
   /// The reply to `CLUSTER INFO`, as `shard` gives it; for one that has left the map, as the first
-  /// shard gives it.
-  public func infoReply(from shard: ShardID, resp3: Bool) -> [UInt8] {
-    var text = renderings.infoStart
+  /// shard gives it. The state is `fail` if some slot is nobody's and the cluster is to be whole.
+  public func infoReply(
+    from shard: ShardID, resp3: Bool, requiresFullCoverage: Bool = true
+  ) -> [UInt8] {
+    var text: [UInt8] = []
+    text.append(
+      isWhole || !requiresFullCoverage ? "cluster_state:ok\r\n" : "cluster_state:fail\r\n")
+    text.append(contentsOf: renderings.infoStart)
     text.append(decimal: shards[index(of: shard) ?? 0].epoch.number)
     text.append(MapRenderings.infoEnd)
     var reply: [UInt8] = []

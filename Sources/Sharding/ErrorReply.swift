@@ -5,6 +5,8 @@ public enum ErrorReply {
     "-CROSSSLOT Keys in request don't hash to the same slot\r\n".utf8)
   /// Nobody has the slot.
   public static let clusterDown = Array("-CLUSTERDOWN Hash slot not served\r\n".utf8)
+  /// Some slot is nobody's, and the cluster is to be whole.
+  public static let clusterIsDown = Array("-CLUSTERDOWN The cluster is down\r\n".utf8)
   /// A command's keys are on both sides of a migration.
   public static let tryAgain = Array(
     "-TRYAGAIN Multiple keys request during rehashing of slot\r\n".utf8)

@@ -48,7 +48,6 @@ struct MapRenderings: Sendable {
     (nodes, flags, lineEnds) = MapRenderings.nodes(shards, rangesByShard)
     infoStart = Array(
       """
-      cluster_state:\(assignedSlotCount == HashSlot.count ? "ok" : "fail")\r
       cluster_slots_assigned:\(assignedSlotCount)\r
       cluster_slots_ok:\(assignedSlotCount)\r
       cluster_slots_pfail:0\r

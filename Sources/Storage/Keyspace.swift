@@ -104,7 +104,7 @@ struct KeyspaceState {
   public static var slotCount: Int { 16384 }
   /// How many open tables there are, with numbers from `slotCount` on.
   @inlinable
-  public static var openTableCount: Int { 256 }
+  public static var openTableCount: Int { 1024 }
   /// The owner of a slot that no shard of this worker owns.
   public static var nobody: Int32 { -1 }
 

@@ -46,9 +46,49 @@ import Transcript
       CLUSTER SET-CONFIG-EPOCH 1 => -ERR The user can assign a config epoch only when the node does not know any other node.
       CLUSTER FLUSHSLOTS x => -ERR wrong number of arguments for 'cluster|flushslots' command
       SET \(Tag.in(0..<20)) v => +OK
-      CLUSTER DELSLOTS \(Tag.slot(of: Tag.in(0..<20))) => -ERR Can't assign hashslot …
+      CLUSTER DELSLOTS \(Tag.slot(of: Tag.in(0..<20))) => -ERR Slot \(Tag.slot(of: Tag.in(0..<20))) still has keys here; move or remove them before CLUSTER DELSLOTS
       CLUSTER FLUSHSLOTS => -ERR DB must be empty to perform CLUSTER FLUSHSLOTS.
       """)
+  }
+
+  /// It looks first, as every refusal does; another shard's slot is not this one's to give up.
+  @Test func delSlotsLooksFirst() throws {
+    var two = try Two()
+    let tag = Two.keys[0]
+    let slot = Tag.slot(of: tag)
+    try two.give(Two.slots(of: tag))
+    let asked = request(words("CLUSTER DELSLOTS \(slot)"))
+    two.second.send(asked, from: two.second.client)
+    let requests = two.second.engine.takeClusterRequests()
+    #expect(requests.count == 1)
+    two.first.send(asked, from: two.first.client)
+    #expect(
+      two.first.shownReplies(to: two.first.client)
+        == "-ERR Slot \(slot) is owned by another node; send it CLUSTER DELSLOTS instead")
+  }
+
+  /// State and conduct go together: a cluster that is to be whole serves nothing while a slot is nobody's.
+  @Test func fullCoverage() throws {
+    var rig = try rig()
+    let key = Tag.in(0..<20)
+    rig.expect("SET \(key) v => +OK")
+    #expect(
+      rig.ask("CLUSTER", "INFO").hasPrefix("\"cluster_state:ok\\r\\ncluster_slots_assigned:16374"))
+    rig.send(request(words("CONFIG SET cluster-require-full-coverage yes")), from: rig.client)
+    rig.engine.applyOwnControls()
+    _ = rig.shownReplies(to: rig.client)
+    #expect(rig.ask("CLUSTER", "INFO").hasPrefix("\"cluster_state:fail"))
+    for line in ["GET \(key)", "SET \(key) w", "GET \(Tag.in(30..<100))", "MGET \(key) \(key)"] {
+      rig.expect("\(line) => -CLUSTERDOWN The cluster is down")
+    }
+    rig.expect(
+      "PING => +PONG\nDBSIZE => :1\nMULTI => +OK\nGET \(key) => -CLUSTERDOWN The cluster is down\nEXEC => -EXECABORT …"
+    )
+    var whole = rig.engine.map
+    whole = whole.assigning(slots, to: .test(1))
+    rig.engine.own(slots, by: .test(1), whole)
+    rig.expect("GET \(key) => \"v\"")
+    #expect(rig.ask("CLUSTER", "INFO").hasPrefix("\"cluster_state:ok"))
   }
 
   /// What does not apply is said so; what has an answer without replicas gives it.
@@ -168,11 +208,12 @@ import Transcript
     #expect(isClosed)
   }
 
-  /// DELSLOTS of another shard's slot does nothing by itself; with ADDSLOTS in one EXEC the slot is taken over.
+  /// DELSLOTS of another shard's slot is an error; with ADDSLOTS in one EXEC, as redis-cli repairs, the slot is taken over.
   @Test func takingOver() throws {
     var rig = try rig()
     rig.expect(
-      "CLUSTER DELSLOTS 10000 => +OK\nCLUSTER ADDSLOTS 10000 => -ERR Slot 10000 is already busy")
+      "CLUSTER DELSLOTS 10000 => -ERR Slot 10000 is owned by another node; send it CLUSTER DELSLOTS instead\nCLUSTER ADDSLOTS 10000 => -ERR Slot 10000 is already busy"
+    )
     rig.send(
       request(words("MULTI")) + request(words("CLUSTER DELSLOTS 10000"))
         + request(words("CLUSTER ADDSLOTS 10000 20")) + request(words("CLUSTER ADDSLOTS 10000"))

@@ -253,9 +253,9 @@ import Transcript
     for slot in 0..<Keyspace.openTableCount {
       rig.expect("CLUSTER SETSLOT \(slot) IMPORTING \(NodeID.test(1)) => +OK", from: target)
     }
-    rig.expect("CLUSTER SETSLOT 300 IMPORTING \(NodeID.test(1)) => -ERR Too many …", from: target)
+    rig.expect("CLUSTER SETSLOT 1300 IMPORTING \(NodeID.test(1)) => -ERR Too many …", from: target)
     rig.expect("CLUSTER SETSLOT 5 STABLE => +OK", from: target)
-    rig.expect("CLUSTER SETSLOT 300 IMPORTING \(NodeID.test(1)) => +OK", from: target)
+    rig.expect("CLUSTER SETSLOT 1300 IMPORTING \(NodeID.test(1)) => +OK", from: target)
     // Redirects are as before, and what is open of a slot is found.
     rig.expect("ASKING => +OK\nGET \(Tag.in(10..<20)) => nil", from: target)
   }

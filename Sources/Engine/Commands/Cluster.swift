@@ -58,7 +58,9 @@ extension Engine {
   /// CLUSTER INFO.
   mutating func clusterInfo(_ call: Call) -> Effect {
     refreshMap()
-    reply.append(bytes: map.infoReply(from: myself, resp3: isVersion3))
+    reply.append(
+      bytes: map.infoReply(
+        from: myself, resp3: isVersion3, requiresFullCoverage: settings.requiresFullCoverage))
     return .none
   }
 

@@ -193,7 +193,7 @@ extension Engine {
   /// Asks that slots come to this shard, or that nobody owns them any more.
   private mutating func change(_ slots: [SlotRange], adds: Bool) -> Effect {
     guard let shard = ownShard() else { return .none }
-    drainMailbox()
+    look()
     var seen = SlotSet()
     for range in slots {
       for slot in range.indices {
@@ -206,10 +206,14 @@ extension Engine {
         if !seen.insert(number) {
           return failing(text: "ERR Slot \(slot) specified multiple times")
         }
-        if !adds, keyspace.owner(of: slot) == shard.local, keyspace.keyCount(of: slot) > 0,
-          case .refused(let reason) = PendingClusterRequest.keysLeft(in: number)
-        {
-          return failing(text: reason)
+        if !adds, !isInTransaction, let owner = map.owner(of: number), owner != shard.id {
+          return failing(
+            text: "ERR Slot \(slot) is owned by another node; send it CLUSTER DELSLOTS instead")
+        }
+        if !adds, keyspace.owner(of: slot) == shard.local, keyspace.keyCount(of: slot) > 0 {
+          return failing(
+            text:
+              "ERR Slot \(slot) still has keys here; move or remove them before CLUSTER DELSLOTS")
         }
       }
     }

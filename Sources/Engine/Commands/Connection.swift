@@ -156,8 +156,14 @@ extension Engine {
     return line
   }
 
+  /// Whether the client speaks to a port that presents one server, which is no cluster.
+  private var isOutsideCluster: Bool {
+    sessions[current].mode.contains(.router) && settings.routerPresentsAs == .standalone
+  }
+
   /// READONLY: reads may be served by a replica.
   mutating func readonly(_ call: Call) -> Effect {
+    if isOutsideCluster { return failing("ERR This instance has cluster support disabled") }
     sessions[current].mode.insert(.readonly)
     reply.ok()
     return .none
@@ -165,6 +171,7 @@ extension Engine {
 
   /// READWRITE: takes READONLY back.
   mutating func readwrite(_ call: Call) -> Effect {
+    if isOutsideCluster { return failing("ERR This instance has cluster support disabled") }
     sessions[current].mode.remove(.readonly)
     reply.ok()
     return .none

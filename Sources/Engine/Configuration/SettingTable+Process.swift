@@ -176,8 +176,6 @@ extension SettingTable {
       "cluster-replica-validity-factor", alias: "cluster-slave-validity-factor",
       .integer(0...int32), "10",
       "there are no replicas yet, and nothing fails over"),
-    .accepted(
-      "cluster-require-full-coverage", .flag, "no",
-      "every slot is served or refused by itself"),
+    .drives("cluster-require-full-coverage", .flag, .flag(\.requiresFullCoverage)),
   ]
 }

@@ -140,6 +140,10 @@ extension Engine {
   @inline(never)
   private mutating func routesSlowly(_ call: Call, _ known: HotCommand) -> Bool {
     guard isAllowed(call) else { return false }
+    if isClusterDown {
+      if putsOffBehindRound(call) { return false }
+      if isRefusedWhileDown() { return false }
+    }
     if !sessions[current].mode.isDisjoint(with: [.monitor, .paused]) {
       if putsOffBehindRound(call) { return false }
       guard isUnhindered(call) else { return false }
