@@ -5,22 +5,8 @@ rest of a round is answered (limits, memory, clients) are set to refused values 
 redis's hash order; replies are compared as sets of pairs.
 """
 
+from compatibility import ONLY_TERN, OTHER_VALUE
 from resp import value
-
-# Settings that have another standard in Tern, or that Tern keeps from being changed, and why.
-OTHER_VALUE = {
-    b"bind": "Tern listens on 127.0.0.1 unless told otherwise, and does not move while it runs",
-    b"port": "the two servers have ports of their own; Tern's is the configuration endpoint's",
-    b"dir": "each server has its own directory",
-    b"save": "Tern has no snapshots, and says so",
-    b"cluster-require-full-coverage": "one slot that is nobody's is no reason to refuse the others",
-}
-REFUSED = {
-    b"bind": "listening sockets are opened at the start",
-    b"port": "listening sockets are opened at the start",
-}
-ONLY_TERN = {b"shards", b"workers", b"io", b"cpus", b"client-output-pause", b"cluster-drain-timeout", b"cluster-migration-cpu-percent",
-             b"cluster-migration-bytes-per-second", b"auto-rebalance", b"auto-rebalance-interval-ms", b"router-atomic", b"router-ordered", b"router-tryagain-timeout", b"router-presents-as"}
 
 # Settings that may be given any value without a change in what is asked beside.
 FLAGS = b"activerehashing aof-load-truncated aof-rewrite-incremental-fsync aof-use-rdb-preamble cluster-allow-reads-when-down crash-log-enabled dynamic-hz lazyfree-lazy-eviction lazyfree-lazy-expire no-appendfsync-on-rewrite rdb-del-sync-files rdbcompression repl-disable-tcp-nodelay replica-lazy-flush slave-lazy-flush stop-writes-on-bgsave-error".split()

@@ -5,13 +5,8 @@
 
 import re
 
+from compatibility import NEWER
 from resp import value
-
-# Newer than redis-server 7.0: only Tern has them.
-# Redis 7.2's, which clients of that version ask for; Valkey's for whole slots; Tern's own.
-NEWER = {b"client|setinfo", b"client|no-touch", b"cluster|myshardid", b"waitaof",
-         b"cluster|flushslot", b"cluster|migrateslots", b"cluster|getslotmigrations", b"cluster|cancelslotmigrations", b"cluster|slot-stats",
-         b"cluster|resize", b"cluster|rebalance", b"cluster|events"}
 
 
 def _pairs(flat):

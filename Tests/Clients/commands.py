@@ -1,7 +1,7 @@
 """What the differential rig sends: a table of commands, one generator each, and how their replies are compared.
 
 A `Step` is one command with its comparison. Most replies must be equal byte for byte; the exceptions have a
-comparison that says why (time, order, identity, intended difference). Expiries are drawn so wide that the two
+comparison that says why (time, order, identity). Intended differences are compatibility.py's. Expiries are drawn so wide that the two
 servers, milliseconds apart, cannot disagree about who is later; short ones appear only in `Step`s that wait.
 """
 
@@ -693,40 +693,27 @@ def draw_raw(r):
     return bytes(data)
 
 
-# Where Tern differs on purpose. `MASKS` are taken out of both replies before anything is compared (outside of
-# bulk strings that a client chose they occur in HELLO alone); `INTENDED` are single replies. Each has its reason,
-# and users may read about it.
+# Versions and ids, which are each server's own, are taken out of both replies before anything is compared. Outside of bulk strings
+# that a client chose they occur in HELLO alone.
 MASKS = [
-    (re.compile(rb"\$7\r\nversion\r\n\$\d+\r\n[\d.]+\r\n"), b"$7\r\nversion\r\n(a version)", "Tern says 7.2.4, the highest version whose dialect it speaks"),
-    (re.compile(rb"\$2\r\nid\r\n:\d+\r\n"), b"$2\r\nid\r\n(an id)", "client ids are the server's own"),
-]
-
-# (reason, does it hold for these upper-case arguments and replies?)
-INTENDED = [
-    (
-        "redis keeps one object for each integer from 0 to 9999, idle since the server's start whatever is done with the keys that share it",
-        lambda words, redis, tern: words[:2] == [b"OBJECT", b"IDLETIME"] and redis[:1] == tern[:1] == b":" and value(redis) > value(tern),
-    ),
-]
-
-# The same for raw bytes that a client then closes behind.
-INTENDED_RAW = [
-    ("a NUL byte in a line is a byte like others; redis does not find the line's end behind it, and waits for ever", lambda data, redis, tern: b"\0" in data and tern.startswith(redis)),
+    (re.compile(rb"\$7\r\nversion\r\n\$\d+\r\n[\d.]+\r\n"), b"$7\r\nversion\r\n(a version)"),
+    (re.compile(rb"\$2\r\nid\r\n:\d+\r\n"), b"$2\r\nid\r\n(an id)"),
 ]
 
 
 def masked(reply):
-    for pattern, stand_in, _ in MASKS:
+    for pattern, stand_in in MASKS:
         reply = pattern.sub(stand_in, reply)
     return reply
 
 
-def intended(step, redis, tern):
-    """The reason why Tern's reply to this step may be another than redis's, or None."""
-    words = [a.upper() for a in step.arguments]
-    return next((reason for reason, holds in INTENDED if holds(words, redis, tern)), None)
-
-
-def intended_raw(data, redis, tern):
-    """The reason why Tern's answer to raw bytes may be another than redis's, or None."""
-    return next((reason for reason, holds in INTENDED_RAW if holds(data, redis, tern)), None)
+# Differences of Documentation/compatibility.md that no pattern can tell: their cell → do these upper-case arguments and replies show it?
+CHECKS = {
+    "`HELLO*`": lambda words, redis, tern: masked(redis) == masked(tern),
+    "`OBJECT IDLETIME *`": lambda words, redis, tern: redis[:1] == tern[:1] == b":" and value(redis) > value(tern),
+}
+# The same of raw bytes that a client then closes behind.
+CHECKS_RAW = {
+    "`CLIENT REPLY*` within MULTI": lambda data, redis, tern: data.startswith(b"MULTI") and b"CLIENT REPLY" in data and b"-ERR Command not allowed inside a transaction" in tern,
+    "a NUL byte in a line": lambda data, redis, tern: b"\0" in data and tern.startswith(redis),
+}

@@ -1,9 +1,8 @@
 """The rounds of drawn commands through the router's port, beside a redis-server that is not in cluster mode.
 
 A client of that port sees one server, but not all of what one server does can be done over many shards. What differs
-on purpose is all here, each with its reason, and users may read about it: `DESIGN` are replies that differ and change
-nothing; a command that the router refuses, and redis does not, is nonsense to redis too (`Step.instead`), so that
-both have done nothing, in a transaction too.
+on purpose stands in Documentation/compatibility.md: replies that differ and change nothing; a command that the router refuses,
+and redis does not, is nonsense to redis too (`Step.instead`), so that both have done nothing, in a transaction too.
 
 Where it depends on the map of the moment whether keys of several slots are on one shard, and so whether the router can
 do a command (without `router-atomic`: MSETNX, transactions; in any case WATCH), no such command is sent.
@@ -15,6 +14,7 @@ from collections import Counter
 
 from admin_config import OTHER_VALUE
 from commands import SPREAD, WIDE, Step, replies_of
+from compatibility import NOT_QUEUED, excuse
 from resp import request, value
 from rounds import Pair
 
@@ -24,13 +24,6 @@ NOT_IN_MULTI = b"-ERR Command not allowed inside a transaction at this port"
 WRONG = re.compile(rb"-ERR (wrong number of arguments|unknown subcommand|unknown command|syntax error)")
 NILS = (b"*-1\r\n", b"_\r\n")
 
-# Commands over all keys, all clients, the process: they have no place in a transaction that one shard runs.
-# A command, or a command and its subcommand.
-NOT_QUEUED = {
-    b"DBSIZE", b"KEYS", b"RANDOMKEY", b"SCAN", b"FLUSHALL", b"FLUSHDB", b"CONFIG", b"SHUTDOWN", b"AUTH", b"HELLO", b"WAIT", b"DEBUG", b"MONITOR",
-    b"SLOWLOG GET", b"SLOWLOG LEN", b"SLOWLOG RESET", b"LATENCY LATEST", b"LATENCY HISTORY", b"LATENCY RESET", b"LATENCY GRAPH", b"LATENCY DOCTOR", b"LATENCY HISTOGRAM",
-    *(b"CLIENT " + word for word in b"ID GETNAME SETNAME INFO LIST KILL PAUSE UNPAUSE UNBLOCK REPLY NO-EVICT GETREDIR TRACKINGINFO".split()),
-}  # fmt: skip
 # Settings that are each server's own here.
 OWN = set(OTHER_VALUE)
 # Split by key, each part to its shard.
@@ -103,45 +96,20 @@ def slow(reply):
     return [words for words in commands if words[0].upper() not in (b"PING", b"CLUSTER")]
 
 
-# (reason, does it hold for these upper-case arguments and replies?)
-DESIGN = [
-    (
-        "the endpoint serves cluster clients too: CLUSTER, READONLY, READWRITE and ASKING are known there",
-        lambda words, redis, tern: redis == DISABLED,
-    ),
-    (
-        "there is one database, and shards say so in the words of a cluster",
-        lambda words, redis, tern: words[0] in (b"MOVE", b"SWAPDB", b"COPY") and redis[:1] == tern[:1] == b"-" and (b"cluster mode" in tern or b"DB index" in redis),
-    ),
-    (
-        "patterns of SORT name keys of any slot",
-        lambda words, redis, tern: words[0] in (b"SORT", b"SORT_RO") and b" option of SORT denied in Cluster mode" in tern,
-    ),
-    (
-        "the settings say what is there: a cluster",
-        lambda words, redis, tern: words[:2] == [b"CONFIG", b"GET"] and redis[:1] == tern[:1] != b"-" and settings(redis).items() <= settings(tern).items(),
-    ),
-    (
-        "who resizes the cluster is a client of the router as well",
-        lambda words, redis, tern: words[:2] == [b"CLIENT", b"LIST"] and redis[:1] == tern[:1] != b"-" and among(listed(redis), listed(tern)),
-    ),
-    (
-        "workers have slow logs of their own: their entries of one second have no order among each other, so that only all of them can be compared; resizes are in them too",
-        lambda words, redis, tern: words[:2] == [b"SLOWLOG", b"GET"] and redis[:1] == tern[:1] == b"*" and (words[2:] not in ([b"-1"], [b"1000"]) or among(slow(redis), slow(tern))),
-    ),
-    (
-        "READONLY is known",
-        lambda words, redis, tern: words[:2] == [b"CLIENT", b"INFO"] and redis[:1] == tern[:1] != b"-" and b" flags=r" in tern,
-    ),
-]
+# Differences that no pattern can tell: their cell on the page → do these upper-case arguments and replies show it?
+CHECKS = {
+    "`CONFIG GET *`": lambda words, redis, tern: redis[:1] == tern[:1] != b"-" and settings(redis).items() <= settings(tern).items(),
+    "`CLIENT LIST*`": lambda words, redis, tern: redis[:1] == tern[:1] != b"-" and among(listed(redis), listed(tern)),
+    # Entries of one second have no order among each other, so that only all of them can be compared.
+    "`SLOWLOG GET*`": lambda words, redis, tern: redis[:1] == tern[:1] == b"*" and (words[2:] not in ([b"-1"], [b"1000"]) or among(slow(redis), slow(tern))),
+}
 
 
 def by_design(step):
     """The step, whose replies may differ as the table says."""
-    words = [a.upper() for a in step.arguments]
 
     def compare(redis, tern):
-        return step.compare(redis, tern) or any(holds(words, redis, tern) for _, holds in DESIGN)
+        return step.compare(redis, tern) or excuse("router", step.arguments, redis, tern, CHECKS) is not None
 
     compare.__name__ = step.compare.__name__
     return step.but(compare=compare)
