@@ -259,6 +259,31 @@ def bank(options):
 
 
 @rig.test(tern_only=True)
+def a_worker_that_has_stopped_runs_nobody(options):
+    """MSETNX over two workers, while at one of them somebody waits for CONFIG SET with a SET behind it: it says 1 only where its keys are absent."""
+    # Keys of shard 1, which is the first worker's, and of shard 2.
+    keys = ["b", "c"]
+    with Tern(options, SHARDS, "--workers", 2, "--router-atomic", "yes") as tern, contextlib.ExitStack() as stack:
+        routers = [stack.enter_context(tern.shard(0)) for _ in range(2)]
+        shards = [stack.enter_context(tern.shard(number)) for number in (1, 2)]
+        expect_equal([routers[0].ask("CLUSTER", "KEYSLOT", key) * SHARDS // 16384 for key in keys], [0, 1], "the shards of the keys")
+        laid, end, step = 0, time.monotonic() + 2, 0
+        while time.monotonic() < end:
+            step += 1
+            other, key = keys if step % 2 else keys[::-1]
+            c, shard = routers[step // 2 % 2], shards[keys.index(key)]
+            c.ask("DEL", *keys)
+            shard.send(request("CONFIG", "SET", "slowlog-max-len", 100 + step % 100) + request("SET", key, "theirs"))
+            isLaid = c.ask("MSETNX", other, "ours", key, "ours")
+            expect_equal([value(shard.reply()) for _ in range(2)], [b"OK", b"OK"], "CONFIG SET and SET")
+            # SET was before it, and it has done nothing, or SET came behind it.
+            found = c.ask("MGET", key, other)
+            expect_equal(found, [b"theirs", b"ours" if isLaid else None], f"{key} and {other} after MSETNX said {isLaid}")
+            laid += isLaid
+        print(f"        {step} MSETNX, {laid} done", flush=True)
+
+
+@rig.test(tern_only=True)
 def as_the_readme_says(options):
     """The README's examples: redis-cli, a plain client, a cluster client, a connection string."""
     import redis
