@@ -291,8 +291,9 @@ extension Engine {
     if sessions[session].mode.contains(.closing) || sessions[session].wish.contains(.ended) {
       return silence > Self.lingerTime
     }
-    // One that waits for an answer of ours is not idle.
-    return settings.timeoutSeconds > 0 && !sessions[session].mode.contains(.parked)
+    // One that waits for an answer of ours is not idle, and a monitor has nothing to say.
+    return settings.timeoutSeconds > 0
+      && sessions[session].mode.isDisjoint(with: [.parked, .monitor])
       && silence > Int64(settings.timeoutSeconds) * 1000
   }
 }

@@ -209,7 +209,7 @@ extension Engine {
   /// Whether there is something to evict between commands.
   var hasEviction: Bool {
     isMemoryLimited && !memory.isExhausted && limitedByteCount > memory.share
-      && settings.maxMemoryPolicy != .noEviction && isProcessFull
+      && settings.maxMemoryPolicy != .noEviction && pauses.isEmpty && isProcessFull
   }
 
   /// One slice of eviction.

@@ -36,7 +36,9 @@ extension Engine {
   private func hasWork(_ kind: SliceKind) -> Bool {
     switch kind {
     case .flush: keyspace.hasGrave
-    case .expiry: sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0
+    // While clients are paused data stand still.
+    case .expiry:
+      sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0 && pauses.isEmpty
     case .eviction: hasEviction
     case .defragmentation: hasDefragmentation
     case .tick: summing != nil

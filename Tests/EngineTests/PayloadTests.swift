@@ -1,6 +1,7 @@
 import RESP
 import Storage
 import Testing
+import Transcript
 
 @testable import Engine
 
@@ -35,6 +36,53 @@ import Testing
     let count = [0, 1, 19, 20, 21, 22, 23, 33, 64, 300, 5000, 20000][draw.below(12)]
     let letters = [1, 2, 3, 256][draw.below(4)]
     return (0..<count).map { _ in UInt8(truncatingIfNeeded: 97 + draw.below(letters)) }
+  }
+
+  /// A time to live beyond all time is an error, and the key stays as it was; so is one of SET, EXPIRE and their kin.
+  @Test func timesBeyondTheClock() throws {
+    var rig = try Rig()
+    rig.expect("SET k v => +OK")
+    let payload = payload(text("w"))
+    for ttl in ["9223372036854775807", "9223372036854774807"] {
+      rig.send(
+        request(words("RESTORE k \(ttl)") + [payload, text("REPLACE")]),
+        from: rig.client)
+      #expect(rig.shownReplies(to: rig.client) == "-ERR Invalid TTL value, must be >= 0")
+    }
+    for line in [
+      "SET k w EX 9223372036854775807", "SET k w PX 9223372036854775807", "SETEX k 9223372036854775807 w",
+      "PSETEX k 9223372036854775807 w", "EXPIRE k 9223372036854775807", "PEXPIRE k 9223372036854775807",
+      "GETEX k PX 9223372036854775807",
+    ] {
+      rig.expect("\(line) => -ERR invalid expire time in …")
+    }
+    rig.expect("GET k => \"v\"\nTTL k => :-1")
+  }
+
+  /// While clients are paused nothing is removed of itself.
+  @Test func dataStandStillInAPause() throws {
+    var rig = try Rig()
+    let other = try rig.connect(to: 0)
+    rig.expect("SET k 1 PX 50 => +OK\nCLIENT PAUSE 800 WRITE => +OK")
+    rig.setTime(rig.engine.milliseconds + 400)
+    rig.engine.tick()
+    while rig.housekeep() {}
+    rig.expect("DBSIZE => :1\nGET k => nil", from: other)
+    rig.setTime(rig.engine.milliseconds + 800)
+    rig.engine.tick()
+    while rig.housekeep() {}
+    rig.expect("DBSIZE => :0")
+  }
+
+  @Test func silentMonitorsStay() throws {
+    var rig = try Rig()
+    rig.send(request(words("CONFIG SET timeout 1")), from: rig.client)
+    rig.engine.applyOwnControls()
+    let (monitor, idle) = (try rig.connect(to: 0), try rig.connect(to: 0))
+    rig.expect("MONITOR => +OK", from: monitor)
+    rig.setTime(rig.engine.milliseconds + 5000)
+    let overdue = [rig.engine.isOverdue(monitor), rig.engine.isOverdue(idle)]
+    #expect(overdue == [false, true])
   }
 
   @Test func checksum() {

@@ -76,8 +76,9 @@ extension Engine {
 
     var expiry: StringExpiry = .clear
     if number > 0 {
-      // Beyond the end of time is long ago, as in Redis.
-      let moment = options.isAbsolute ? number : number &+ now
+      let (sum, isBeyondTime) = number.addingReportingOverflow(options.isAbsolute ? 0 : now)
+      if isBeyondTime { return failing("ERR Invalid TTL value, must be >= 0") }
+      let moment = sum
       if moment <= now {
         if let old { keyspace.remove(call.slot, old) }
         reply.ok()
