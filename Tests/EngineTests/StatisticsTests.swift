@@ -170,7 +170,7 @@ private let threadClock = MonotonicClock {
     rig.send(request("SET", "k", "1"), from: other)
     #expect(rig.ask("INFO clients", from: rig.client).contains("blocked_clients:1"))
     _ = rig.ask("CLIENT UNPAUSE", from: rig.client)
-    rig.engine.tick()
+    while rig.housekeep() {}
     #expect(rig.ask("INFO clients", from: rig.client).contains("blocked_clients:0"))
   }
 
