@@ -24,8 +24,10 @@ struct Diary {
 
 /// A command that was slow.
 struct SlowCommand {
-  /// Its number; numbers go on over a reset.
+  /// Its number in its shard's log; numbers go on over a reset.
   let number: UInt64
+  /// Its number among those of all shards: a later command has a higher one, and no other command has the same.
+  let processNumber: Int64
   /// Unix seconds.
   let second: Int64
   let microseconds: UInt64
@@ -134,7 +136,8 @@ extension Engine {
       !flags.contains(.skipSlowLog)
     {
       let command = SlowCommand(
-        number: diaries[place].slowLog.number, second: microseconds / 1_000_000,
+        number: diaries[place].slowLog.number, processNumber: nextSlowNumber(),
+        second: microseconds / 1_000_000,
         microseconds: taken, arguments: slowArguments(call), address: sessions[current].address,
         name: sessions[current].name ?? "")
       diaries[place].slowLog.add(command)
@@ -146,6 +149,13 @@ extension Engine {
         event: flags.contains(.fast) ? "fast-command" : "command", milliseconds: taken / 1000,
         at: microseconds / 1_000_000)
     }
+  }
+
+  /// The number in the process of a slow command that has just ended: by the time since the start and by the worker, so that workers
+  /// need not ask each other.
+  private mutating func nextSlowNumber() -> Int64 {
+    slowMoment = max(slowMoment + 1, microseconds - process.startedAt * 1000)
+    return slowMoment &* Int64(workers) &+ Int64(worker)
   }
 
   /// A command's arguments as the slow log keeps them: some of them, the beginning of each, no secrets.

@@ -1,4 +1,5 @@
 internal import RESP
+internal import Sharding
 internal import Storage
 
 // Control requests (DESIGN §9): how one begins here, is applied on every worker, and is answered.
@@ -48,6 +49,8 @@ extension Engine {
       latencies.removeAll()
       upkeep = Upkeep()
       keyspace.resetGrowthFigures()
+      for slot in 0..<HashSlot.count { keyspace.resetStatistics(of: slot) }
+      for open in openSlots { keyspace.resetStatistics(of: open.table) }
     case .rewriteConfiguration: break
     case .shutdown:
       isDraining = true

@@ -28,6 +28,16 @@ extension Engine {
     return entry
   }
 
+  /// As `live`, for a command that tells about a key: counts a hit or miss and leaves the access clock alone.
+  mutating func look(_ slot: Int, _ hash: KeyHash, _ key: RawSpan) -> EntryRef? {
+    guard let entry = live(slot, hash, key) else {
+      statistics.misses &+= 1
+      return nil
+    }
+    statistics.hits &+= 1
+    return entry
+  }
+
   /// Removes an expired entry.
   @inline(never)
   mutating func expire(_ slot: Int, _ entry: EntryRef) {

@@ -204,6 +204,8 @@ public struct Engine: ~Copyable {
   /// Shards whose clients are paused, and the requests that wait for the end of it.
   var pauses: [Pause] = []
   var postponed: [Postponed] = []
+  /// When the last slow command was noted, in microseconds since the start.
+  var slowMoment: Int64 = 0
   var memory = MemoryState()
   var defragmentation = DefragmentationState()
   /// The kind of housekeeping that is asked for work next.

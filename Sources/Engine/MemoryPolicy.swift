@@ -17,6 +17,14 @@ public enum MaxMemoryPolicy: String, CaseIterable, Sendable {
   /// Whether uses are counted; else their times are kept.
   var countsUses: Bool { self == .volatileLFU || self == .allKeysLFU }
 
+  /// Whether what goes depends on when or how often keys were used.
+  var needsClocks: Bool {
+    switch self {
+    case .volatileLRU, .volatileLFU, .allKeysLRU, .allKeysLFU: true
+    case .volatileRandom, .volatileTTL, .allKeysRandom, .noEviction: false
+    }
+  }
+
   /// More samples than this change nothing that could be measured.
   static let sampleLimit = 64
 

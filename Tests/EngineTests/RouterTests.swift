@@ -537,10 +537,25 @@ private let keys = Two.keys
     #expect(two.ask("CLIENT KILL ID \(two.second.engine.number(of: other))") == ":0")
     #expect(two.ask("CLIENT KILL 1.2.3.4:5") == "-ERR No such client")
     for key in keys { _ = two.ask("SET \(key) 1") }
+    for key in keys {
+      let slot = HashSlot.of(Array(key.utf8).span.bytes).index
+      #expect(two.ask("CLUSTER COUNTKEYSINSLOT \(slot)") == ":1")
+      #expect(two.ask("CLUSTER GETKEYSINSLOT \(slot) 5") == "[\"\(key)\"]")
+      #expect(two.ask("CLUSTER GETKEYSINSLOT \(slot) 0") == "[]")
+    }
+    #expect(two.ask("CLUSTER COUNTKEYSINSLOT 16384") == "-ERR Invalid slot")
     let slow = two.ask("SLOWLOG GET -1")
     for key in keys { #expect(slow.contains("\"SET\", \"\(key)\"")) }
     #expect(two.ask("SLOWLOG GET 1").hasPrefix("[[:"))
     #expect(!two.ask("SLOWLOG GET 1").contains("], [:"))
+    let numbers = slow.matches(of: /\[:(\d+), :\d+, :\d+, \[/).compactMap { Int($0.1) }
+    #expect(
+      numbers.count > keys.count && zip(numbers, numbers.dropFirst()).allSatisfy(>), "\(slow)")
+    #expect(two.ask("CONFIG SET slowlog-max-len 3") == "+OK")
+    #expect(two.ask("SLOWLOG LEN") == ":3")
+    let last = two.ask("SLOWLOG GET -1").matches(of: /\[:(\d+), :\d+, :\d+, \[/)
+    #expect(last.count == 3)
+    #expect(two.ask("CONFIG SET slowlog-max-len 128") == "+OK")
     #expect(two.ask("LATENCY HISTOGRAM set").contains("\"calls\", :4"))
     #expect(two.ask("LATENCY LATEST") == "[]")
     #expect(two.ask("MEMORY STATS").contains("\"keys.count\", :4"))

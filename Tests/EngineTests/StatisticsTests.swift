@@ -127,6 +127,51 @@ private let threadClock = MonotonicClock {
     _ = rig.ask("CONFIG RESETSTAT", from: rig.client)
     let after = rig.engine.statistics
     #expect(CommandTable.all.indices.allSatisfy { after.commands[$0].calls <= 1 })
+    for slot in 0..<HashSlot.count {
+      #expect(rig.engine.keyspace.statistics(of: slot) == SlotStatistics())
+    }
+  }
+
+  /// What tells about a key counts as redis-server counts it, whether the key is there or not.
+  @Test(arguments: [
+    ("TYPE", 1), ("TTL", 1), ("PTTL", 1), ("EXPIRETIME", 1), ("PEXPIRETIME", 1), ("EXISTS", 1),
+    ("OBJECT ENCODING", 1), ("OBJECT IDLETIME", 1), ("OBJECT REFCOUNT", 1), ("OBJECT FREQ", 1),
+    ("DUMP", 1), ("STRLEN", 1), ("TOUCH", 1), ("PERSIST", 0), ("MEMORY USAGE", 0),
+  ])
+  func hitsAndMisses(_ command: String, _ count: UInt64) throws {
+    var rig = try Rig()
+    _ = rig.ask("SET there 1", from: rig.client)
+    let before = rig.engine.statistics
+    _ = rig.ask("\(command) there", from: rig.client)
+    _ = rig.ask("\(command) missing", from: rig.client)
+    #expect(rig.engine.statistics.hits - before.hits == count)
+    #expect(rig.engine.statistics.misses - before.misses == count)
+  }
+
+  @Test func smallIntegersAreSharedUnlessClocksAreNeeded() throws {
+    var rig = try Rig()
+    for (policy, count) in [
+      ("noeviction", "2147483647"), ("volatile-ttl", "2147483647"), ("allkeys-lru", "1"),
+      ("volatile-lfu", "1"),
+    ] {
+      var settings = Settings()
+      settings.maxMemory = 1 << 30
+      settings.maxMemoryPolicy = MaxMemoryPolicy(rawValue: policy) ?? .noEviction
+      rig = try Rig(settings: settings)
+      _ = rig.ask("SET small 12", from: rig.client)
+      #expect(rig.ask("OBJECT REFCOUNT small", from: rig.client) == ":\(count)")
+    }
+  }
+
+  @Test func pausedClientsAreBlocked() throws {
+    var rig = try Rig()
+    let other = try rig.connect(to: 0)
+    _ = rig.ask("CLIENT PAUSE 10000 WRITE", from: rig.client)
+    rig.send(request("SET", "k", "1"), from: other)
+    #expect(rig.ask("INFO clients", from: rig.client).contains("blocked_clients:1"))
+    _ = rig.ask("CLIENT UNPAUSE", from: rig.client)
+    while rig.housekeep() {}
+    #expect(rig.ask("INFO clients", from: rig.client).contains("blocked_clients:0"))
   }
 
   /// The time of a turn goes on with the clock within it.

@@ -89,12 +89,19 @@ extension Engine {
     return slot
   }
 
+  /// The tables of a slot that are shown to the current session: its shard's, or at the router all that this worker has.
+  private func shownTables(of slot: Int) -> [Int] {
+    let shard = sessions[current].shard
+    if shard != Session.endpoint { return table(of: slot, at: shard).map { [$0] } ?? [] }
+    let imported = openSlots.filter { $0.slot == slot && $0.isImporting }.map(\.table)
+    return (keyspace.owner(of: slot) >= 0 ? [slot] : []) + imported.filter { $0 != slot }
+  }
+
   /// CLUSTER COUNTKEYSINSLOT slot.
   mutating func clusterCountKeysInSlot(_ call: Call) -> Effect {
     guard call[2].integer() != nil else { return notAnInteger() }
     guard let slot = slot(call[2]) else { return failing("ERR Invalid slot") }
-    let table = table(of: slot, at: sessions[current].shard)
-    reply.integer(table.map { Int64(keyspace.keyCount(of: $0)) } ?? 0)
+    reply.integer(Int64(shownTables(of: slot).reduce(0) { $0 + keyspace.keyCount(of: $1) }))
     return .none
   }
 
@@ -104,21 +111,20 @@ extension Engine {
     guard let slot = slot(call[2]), count >= 0 else {
       return failing("ERR Invalid slot or number of keys")
     }
-    guard let slot = table(of: slot, at: sessions[current].shard) else {
-      reply.arrayHeader(0)
-      return .none
-    }
-    let wanted = Int(min(count, Int64(keyspace.keyCount(of: slot))))
+    let tables = shownTables(of: slot)
+    let wanted = Int(min(count, Int64(tables.reduce(0) { $0 + keyspace.keyCount(of: $1) })))
     reply.arrayHeader(wanted)
     var left = wanted
-    var prefix: UInt64 = 0
-    var home: [EntryRef] = []
-    while left > 0 {
-      let next = keyspace.scan(slot, from: prefix, into: &home)
-      for entry in home.prefix(left) { replyKey(entry) }
-      left -= min(left, home.count)
-      guard let next else { break }
-      prefix = next
+    for table in tables {
+      var prefix: UInt64 = 0
+      var home: [EntryRef] = []
+      while left > 0 {
+        let next = keyspace.scan(table, from: prefix, into: &home)
+        for entry in home.prefix(left) { replyKey(entry) }
+        left -= min(left, home.count)
+        guard let next else { break }
+        prefix = next
+      }
     }
     precondition(left == 0, "a slot has fewer keys than it counts")
     return .none

@@ -101,7 +101,7 @@ extension Engine {
   /// Answers −2 for no key, −1 for one without expiry, else what is made of the moment and now.
   @inline(__always)
   private mutating func replyExpiry(_ call: Call, _ shown: (Int64, Int64) -> Int64) {
-    guard let entry = live(call) else { return reply.integer(-2) }
+    guard let entry = look(call.slot, call.hash, call[1]) else { return reply.integer(-2) }
     guard entry.hasExpiry, let expiry = keyspace.expiry(of: entry) else {
       return reply.integer(-1)
     }

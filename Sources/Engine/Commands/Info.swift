@@ -138,6 +138,12 @@ extension Engine {
     for one in waiting where sessions.contains(one.client.index) {
       if shownShard == nil || sessions[one.client.index].shard == shownShard { waits += 1 }
     }
+    var pausedCount = 0
+    for one in postponed where sessions.contains(one.client.index) {
+      let index = one.client.index
+      let isHeld = one.flight == nil && sessions[index].id == one.clientNumber
+      if isHeld, shownShard == nil || sessions[index].shard == shownShard { pausedCount += 1 }
+    }
     let trackers = tracking.trackers.filter {
       shownShard == nil || sessions[$0].shard == shownShard
     }
@@ -146,7 +152,7 @@ extension Engine {
       ("cluster_connections", "0"), ("maxclients", "\(settings.maxClients)"),
       ("client_recent_max_input_buffer", "\(mostIn)"),
       ("client_recent_max_output_buffer", "\(mostOut)"),
-      ("blocked_clients", "\(waits)"), ("tracking_clients", "\(trackers.count)"),
+      ("blocked_clients", "\(waits + pausedCount)"), ("tracking_clients", "\(trackers.count)"),
       ("clients_in_timeout_table", "\(waits)"), ("tern_process_connected_clients", "\(all)"),
     ]
   }

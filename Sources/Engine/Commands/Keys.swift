@@ -24,12 +24,7 @@ extension Engine {
     var found: Int64 = 0
     for i in 1..<call.count {
       let hash = i == 1 ? call.hash : KeyHash(call[i], seed: hashSeed)
-      if live(call.slot, hash, call[i]) != nil {
-        statistics.hits &+= 1
-        found += 1
-      } else {
-        statistics.misses &+= 1
-      }
+      if look(call.slot, hash, call[i]) != nil { found += 1 }
     }
     reply.integer(found)
     return .none
@@ -50,7 +45,11 @@ extension Engine {
 
   /// TYPE key. It does not count as an access.
   mutating func type(_ call: Call) -> Effect {
-    if live(call) != nil { reply.simple("string") } else { reply.simple("none") }
+    if look(call.slot, call.hash, call[1]) != nil {
+      reply.simple("string")
+    } else {
+      reply.simple("none")
+    }
     return .none
   }
 
@@ -155,7 +154,7 @@ extension Engine {
 
   /// OBJECT ENCODING key.
   mutating func objectEncoding(_ call: Call) -> Effect {
-    guard let entry = live(call.slot, call.hash, call[2]) else {
+    guard let entry = look(call.slot, call.hash, call[2]) else {
       replyNull()
       return .none
     }
@@ -167,14 +166,15 @@ extension Engine {
     return .none
   }
 
-  /// OBJECT REFCOUNT key: small integers are said to be shared, as Redis shares them.
+  /// OBJECT REFCOUNT key: small integers are said to be shared, as Redis shares them unless each needs a clock.
   mutating func objectRefCount(_ call: Call) -> Effect {
-    guard let entry = live(call.slot, call.hash, call[2]) else {
+    guard let entry = look(call.slot, call.hash, call[2]) else {
       replyNull()
       return .none
     }
     let isShared =
-      keyspace.encoding(of: entry) == .integer
+      !(settings.maxMemory > 0 && settings.maxMemoryPolicy.needsClocks)
+      && keyspace.encoding(of: entry) == .integer
       && (0..<10_000).contains(keyspace.integer(of: entry))
     reply.integer(isShared ? Int64(Int32.max) : 1)
     return .none
@@ -182,7 +182,7 @@ extension Engine {
 
   /// OBJECT IDLETIME key: seconds since the last access. The clock has 24 bits.
   mutating func objectIdleTime(_ call: Call) -> Effect {
-    guard let entry = live(call.slot, call.hash, call[2]) else {
+    guard let entry = look(call.slot, call.hash, call[2]) else {
       replyNull()
       return .none
     }
@@ -198,7 +198,7 @@ extension Engine {
 
   /// OBJECT FREQ key: the counter of uses, as it has decayed.
   mutating func objectFrequency(_ call: Call) -> Effect {
-    guard let entry = live(call.slot, call.hash, call[2]) else {
+    guard let entry = look(call.slot, call.hash, call[2]) else {
       replyNull()
       return .none
     }

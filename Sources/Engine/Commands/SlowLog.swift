@@ -14,16 +14,17 @@ extension Engine {
       }
       count = number == -1 ? .max : Int(number)
     }
+    let isOfAll = sessions[current].shard == Session.endpoint
     var commands: [SlowCommand] = []
     for place in shownPlaces { commands += diaries[place].slowLog.last(count) }
     if shownPlaces.count > 1 {
-      commands.sort { ($0.second, $0.number) > ($1.second, $1.number) }
-      commands = Array(commands.prefix(count))
+      commands.sort { $0.processNumber > $1.processNumber }
+      commands = Array(commands.prefix(min(count, settings.slowlogMaxLength)))
     }
     reply.arrayHeader(commands.count)
     for command in commands {
       reply.arrayHeader(6)
-      reply.integer(Int64(command.number))
+      reply.integer(isOfAll ? command.processNumber : Int64(command.number))
       reply.integer(command.second)
       reply.integer(Int64(clamping: command.microseconds))
       reply.arrayHeader(command.arguments.count)
@@ -34,9 +35,10 @@ extension Engine {
     return .none
   }
 
-  /// SLOWLOG LEN.
+  /// SLOWLOG LEN; at the router no more than GET shows.
   mutating func slowLogLength(_ call: Call) -> Effect {
-    reply.integer(Int64(shownPlaces.reduce(0) { $0 + diaries[$1].slowLog.count }))
+    let count = shownPlaces.reduce(0) { $0 + diaries[$1].slowLog.count }
+    reply.integer(Int64(min(count, settings.slowlogMaxLength)))
     return .none
   }
 

@@ -4,13 +4,13 @@ internal import Storage
 // What operators ask the router: all workers answer for their shards, and one reply is made of theirs (DESIGN §9).
 
 extension Engine {
-  /// Commands about clients and slow moments, which the router puts to all workers.
+  /// Commands about clients, slow moments and slots, which the router puts to all workers.
   static func isAboutAllWorkers(_ id: CommandID) -> Bool {
     switch id {
     case .clientList, .clientKill, .clientPause, .clientUnpause, .clientUnblock, .slowLogGet,
       .slowLogLength, .slowLogReset, .latencyLatest, .latencyHistory, .latencyReset,
       .latencyHistogram, .latencyGraph, .latencyDoctor, .memoryStats, .memoryDoctor, .monitor,
-      .info:
+      .info, .clusterCountKeysInSlot, .clusterGetKeysInSlot:
       true
     default: false
     }
@@ -60,7 +60,12 @@ extension Engine {
     switch id {
     case .info: mergeInfo(replies, Reply.text(in: parts[own]))
     case .clientList: reply.verbatim(text: replies.compactMap(\.text).joined())
-    case .clientUnblock, .slowLogLength: reply.integer(Self.sum(replies))
+    case .clientUnblock, .clusterCountKeysInSlot: reply.integer(Self.sum(replies))
+    case .clusterGetKeysInSlot:
+      let keys = replies.compactMap(\.elements).flatMap { $0 }
+      write(.array(Array(keys.prefix(asked(3, else: 0)))))
+    case .slowLogLength:
+      reply.integer(min(Self.sum(replies), Int64(settings.slowlogMaxLength)))
     case .clientKill:
       if case .integer = replies[0] { reply.integer(Self.sum(replies)) } else { reply.ok() }
     case .latencyReset: reply.integer(replies.compactMap(Self.number).max() ?? 0)
@@ -74,11 +79,22 @@ extension Engine {
     }
   }
 
-  /// What this worker says, which is of all of them but for the keys.
+  /// Fields of INFO of which each worker tells its own.
+  private static let ownFields: Set<Substring> = [
+    "blocked_clients", "clients_in_timeout_table", "tracking_clients", "tracking_total_keys",
+    "tracking_total_items", "tracking_total_prefixes",
+  ]
+
+  /// What this worker says, which is of all of them but for the keys and for what each knows of its own clients.
   private mutating func mergeInfo(_ replies: [Reply], _ own: String) {
     let title = "# Keyspace\r\n"
     var (keys, expiring) = (0, 0)
+    var sums: [Substring: Int] = [:]
     for line in replies.compactMap(\.text).flatMap({ $0.split(separator: "\r\n") }) {
+      let pair = line.split(separator: ":")
+      if pair.count == 2, Self.ownFields.contains(pair[0]), let number = Int(pair[1]) {
+        sums[pair[0], default: 0] += number
+      }
       guard line.hasPrefix("db0:") else { continue }
       for field in line.dropFirst(4).split(separator: ",") {
         let parts = field.split(separator: "=")
@@ -89,6 +105,11 @@ extension Engine {
     }
     var lines = own.split(separator: "\r\n", omittingEmptySubsequences: false).map(String.init)
     lines.removeAll { $0.hasPrefix("db0:") }
+    for i in lines.indices {
+      if let name = lines[i].split(separator: ":").first, let sum = sums[name] {
+        lines[i] = "\(name):\(sum)"
+      }
+    }
     if keys > 0, let place = lines.firstIndex(where: { $0 + "\r\n" == title }) {
       lines.insert("db0:keys=\(keys),expires=\(expiring),avg_ttl=0", at: place + 1)
     }
@@ -134,17 +155,17 @@ extension Engine {
   /// The newest first, as many as were asked for.
   private mutating func mergeSlowLogs(_ replies: [Reply]) {
     var entries = replies.compactMap(\.elements).flatMap { $0 }
-    let count = askedCount
-    let time = { (entry: Reply) in entry.elements.flatMap { Self.number($0[1]) } ?? 0 }
-    entries.sort { time($0) > time($1) }
-    write(.array(Array(entries.prefix(count))))
+    let count = asked(2, else: 10)
+    let number = { (entry: Reply) in entry.elements?.first.flatMap(Self.number) ?? 0 }
+    entries.sort { number($0) > number($1) }
+    write(.array(Array(entries.prefix(min(count, settings.slowlogMaxLength)))))
   }
 
-  /// What SLOWLOG GET was asked for by the command that the round at hand consists of.
-  private var askedCount: Int {
-    if router.round.whole.requests.isEmpty { return 10 }
+  /// How much was asked for, in that argument, by the command that the round at hand consists of.
+  private func asked(_ place: Int, else usual: Int64) -> Int {
+    if router.round.whole.requests.isEmpty { return Int(usual) }
     let arguments = router.round.whole.arguments(of: 0)
-    let count = arguments.count > 2 ? arguments[2].integer() ?? 10 : 10
+    let count = arguments.count > place ? arguments[place].integer() ?? usual : usual
     return count < 0 ? .max : Int(count)
   }
 
