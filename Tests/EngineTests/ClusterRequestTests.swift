@@ -46,7 +46,9 @@ import Transcript
       CLUSTER SET-CONFIG-EPOCH 1 => -ERR The user can assign a config epoch only when the node does not know any other node.
       CLUSTER FLUSHSLOTS x => -ERR wrong number of arguments for 'cluster|flushslots' command
       SET \(Tag.in(0..<20)) v => +OK
-      CLUSTER DELSLOTS \(Tag.slot(of: Tag.in(0..<20))) => -ERR Can't assign hashslot …
+      CLUSTER DELSLOTS \(Tag.slot(of: Tag.in(0..<20))) => -ERR Slot \(Tag.slot(of: Tag.in(0..<20))) still has keys; move or delete them first
+      CLUSTER DELSLOTS 10000 => -ERR Slot 10000 belongs to another node
+      CLUSTER DELSLOTSRANGE 9000 9001 => -ERR Slot 9000 belongs to another node
       CLUSTER FLUSHSLOTS => -ERR DB must be empty to perform CLUSTER FLUSHSLOTS.
       """)
   }
@@ -168,11 +170,27 @@ import Transcript
     #expect(isClosed)
   }
 
-  /// DELSLOTS of another shard's slot does nothing by itself; with ADDSLOTS in one EXEC the slot is taken over.
+  /// A slot that has come is seen by the first command that changes owners, although nothing else has looked at the map since.
+  @Test func looksFirst() throws {
+    var rig = try rig()
+    var owners = SlotOwners.uniform(shardCount: 2)
+    for slot in 20..<30 { owners[HashSlot(UInt16(slot))] = nil }
+    owners[HashSlot(10000)] = owners[HashSlot(0)]
+    owners[HashSlot(25)] = owners[HashSlot(0)]
+    rig.engine.board.publish(
+      ClusterMap(epoch: ConfigEpoch(4), shards: ClusterMap.shards(2), owners: owners))
+    rig.expect("CLUSTER ADDSLOTS 25 => -ERR Slot 25 is already busy")
+    let slot = [SlotRange(HashSlot(10000), HashSlot(10000))]
+    #expect(
+      requests("CLUSTER DELSLOTS 10000", &rig).map(\.requests) == [[.unassign(slot)]])
+  }
+
+  /// DELSLOTS of another shard's slot is refused by itself; with ADDSLOTS in one EXEC the slot is taken over.
   @Test func takingOver() throws {
     var rig = try rig()
     rig.expect(
-      "CLUSTER DELSLOTS 10000 => +OK\nCLUSTER ADDSLOTS 10000 => -ERR Slot 10000 is already busy")
+      "CLUSTER DELSLOTS 10000 => -ERR Slot 10000 belongs to another node\nCLUSTER ADDSLOTS 10000 => -ERR Slot 10000 is already busy"
+    )
     rig.send(
       request(words("MULTI")) + request(words("CLUSTER DELSLOTS 10000"))
         + request(words("CLUSTER ADDSLOTS 10000 20")) + request(words("CLUSTER ADDSLOTS 10000"))

@@ -7,8 +7,10 @@ internal import Storage
 // map: SETSLOT … NODE takes effect everywhere, whichever shard it is sent to, and is refused while the owner has keys left; DELSLOTS too.
 
 extension Engine {
-  /// The session's shard, by its local index and its id; nil at the configuration endpoint, which has been answered.
+  /// The session's shard, by its local index and its id; nil at the configuration endpoint, which has been answered. The newest map is at
+  /// hand then, and the tables that it speaks of lie at most in the mailbox: they are left there before it is published.
   private mutating func ownShard() -> (local: Int32, id: ShardID)? {
+    refreshMap()
     guard let shard = localShard else {
       _ = refuseWholeKeyspace()
       return nil
@@ -206,10 +208,13 @@ extension Engine {
         if !seen.insert(number) {
           return failing(text: "ERR Slot \(slot) specified multiple times")
         }
-        if !adds, keyspace.owner(of: slot) == shard.local, keyspace.keyCount(of: slot) > 0,
-          case .refused(let reason) = PendingClusterRequest.keysLeft(in: number)
-        {
-          return failing(text: reason)
+        let isHere = keyspace.owner(of: slot) == shard.local
+        if !adds, isHere, keyspace.keyCount(of: slot) > 0 {
+          return failing(text: "ERR Slot \(slot) still has keys; move or delete them first")
+        }
+        // In EXEC it may be the half of a repair (`forget`).
+        if !adds, !isHere, !isInTransaction, let owner = map.owner(of: number), owner != shard.id {
+          return failing(text: "ERR Slot \(slot) belongs to another node")
         }
       }
     }
@@ -237,6 +242,8 @@ extension Engine {
     var own = slots
     var others = SlotSet()
     for slot in slots.ranges.slots {
+      // A table that has come is this shard's, even if the map does not say so yet.
+      if let local = localIndex(of: shard), keyspace.owner(of: slot.index) == local { continue }
       if map.owner(of: slot) == nil || map.owner(of: slot) == shard { continue }
       own.remove(slot)
       others.insert(slot)
