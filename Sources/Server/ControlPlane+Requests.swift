@@ -278,7 +278,7 @@ extension ControlPlane {
   private func entry(_ job: RebalancerJob, _ operation: String) -> ReplyTree {
     .map([
       .init("name", .text(job.id.description)), .init("operation", .text(operation)),
-      .init("slot_ranges", .text(Self.text(job.slots))),
+      .init("slot_ranges", .text(Self.pairs(job.slots))),
       .init("target_node", .text(job.target?.nodeID.description ?? "")),
       .init("source_node", .text(job.source?.nodeID.description ?? "")),
       .init("create_time", .integer(Int(job.createdAt / 1_000_000))),
@@ -313,6 +313,11 @@ extension ControlPlane {
   /// `0-99 200 300-301`
   private static func text(_ slots: [SlotRange]) -> String {
     slots.map(\.description).joined(separator: " ")
+  }
+
+  /// As GETSLOTMIGRATIONS writes them, a single slot as a range too: `3-3 5-9`.
+  private static func pairs(_ slots: [SlotRange]) -> String {
+    slots.map { "\($0.first.number)-\($0.last.number)" }.joined(separator: " ")
   }
 
   /// With one decimal.
