@@ -16,7 +16,7 @@ struct Move: ParsableCommand {
       """)
 
   /// Slots as a user writes them.
-  struct Ranges: ExpressibleByArgument, Equatable {
+  struct Ranges: Equatable {
     /// As they were written.
     let ranges: [SlotRange]
 
@@ -35,6 +35,13 @@ struct Move: ParsableCommand {
       self.ranges = ranges
     }
 
+    /// The same as a user is told why not.
+    static func parse(_ argument: String) throws -> Ranges {
+      if let ranges = Ranges(argument: argument) { return ranges }
+      throw ValidationError(
+        "slots are 0 to 16383, a range goes upwards, and no slot stands in it twice")
+    }
+
     private static func slot(_ text: Substring) -> HashSlot? {
       guard !text.isEmpty, text.utf8.allSatisfy({ 48...57 ~= $0 }), let number = UInt16(text),
         Int(number) < HashSlot.count
@@ -43,7 +50,8 @@ struct Move: ParsableCommand {
     }
   }
 
-  @Option(help: ArgumentHelp("Which slots.", valueName: "first-last,…"))
+  @Option(
+    help: ArgumentHelp("Which slots.", valueName: "first-last,…"), transform: Ranges.parse)
   var slots: Ranges
 
   @Option(help: ArgumentHelp("Where to: a shard's number or id.", valueName: "shard"))

@@ -21,6 +21,12 @@ struct Resize: ParsableCommand {
   @OptionGroup var job: JobOptions
   @OptionGroup var cluster: ClusterOptions
 
+  func validate() throws {
+    guard (1...500).contains(shards) else {
+      throw ValidationError("--shards is in between 1 and 500.")
+    }
+  }
+
   func run() throws {
     var client = try cluster.connect()
     try job.carryOut(
