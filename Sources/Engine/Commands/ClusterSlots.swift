@@ -212,10 +212,6 @@ extension Engine {
         if !adds, isHere, keyspace.keyCount(of: slot) > 0 {
           return failing(text: "ERR Slot \(slot) still has keys; move or delete them first")
         }
-        // In EXEC it may be the half of a repair (`forget`).
-        if !adds, !isHere, !isInTransaction, let owner = map.owner(of: number), owner != shard.id {
-          return failing(text: "ERR Slot \(slot) belongs to another node")
-        }
       }
     }
     // Neighbours go as one range.
