@@ -206,10 +206,6 @@ extension Engine {
         if !seen.insert(number) {
           return failing(text: "ERR Slot \(slot) specified multiple times")
         }
-        if !adds, !isInTransaction, let owner = map.owner(of: number), owner != shard.id {
-          return failing(
-            text: "ERR Slot \(slot) is owned by another node; send it CLUSTER DELSLOTS instead")
-        }
         if !adds, keyspace.owner(of: slot) == shard.local, keyspace.keyCount(of: slot) > 0 {
           return failing(
             text:
@@ -235,7 +231,8 @@ extension Engine {
     park(forAll: requests)
   }
 
-  /// Gives slots of this shard up. What it forgets of others' slots it would soon be told again, so that nothing happens, except that
+  /// Gives slots of this shard up. What it forgets of others' slots it would soon be told again, so that nothing happens (redis-cli, which
+  /// repairs slots that two nodes claim, sends it to those that are not to have them, and stops at an error), except that
   /// an ADDSLOTS of the same EXEC takes them over.
   private mutating func forget(_ slots: SlotSet, at shard: ShardID) {
     var own = slots
