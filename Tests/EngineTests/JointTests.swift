@@ -218,6 +218,33 @@ private let keys = Two.keys
     #expect(two.ask("GET \(keys[1])") == "\"late\"")
   }
 
+  /// A batch that has been answered is filled for the next command before the worker has read that it may go on.
+  @Test func aReleaseBehindItsBatch() throws {
+    var two = try Self.two()
+    two.send("MSET \(keys[0]) 1 \(keys[1]) 1")
+    Two.turn(&two.first.engine)
+    Two.turn(&two.second.engine)
+    let number = two.second.engine.router.stopNumber
+    two.second.engine.router.stoppedFor?.joint = number + 1
+    two.second.engine.mailbox.push(.release(number))
+    Two.turn(&two.second.engine)
+    let isStopped = two.second.engine.isStopped
+    #expect(!isStopped)
+  }
+
+  /// What a cluster's node alone knows is refused by one server, in a transaction on another worker too.
+  @Test func oneServerIsNoCluster() throws {
+    var two = try Self.two(.auto)
+    let refusal = "-ERR This instance has cluster support disabled"
+    #expect(two.ask("READONLY\nREADWRITE") == "\(refusal) \(refusal)")
+    for key in keys {
+      #expect(
+        two.ask("MULTI\nREADONLY\nGET \(key)\nEXEC") == "+OK +QUEUED +QUEUED [\(refusal), nil]")
+    }
+    two.configure([("router-presents-as", "cluster")])
+    #expect(two.ask("READONLY\nREADWRITE") == "+OK +OK")
+  }
+
   @Test func aSlotThatLeavesBeforeItsWorkerStops() throws {
     var two = try Self.two()
     let key = keys[1]

@@ -157,9 +157,7 @@ extension Engine {
   }
 
   /// Whether the client speaks to a port that presents one server, which is no cluster.
-  private var isOutsideCluster: Bool {
-    sessions[current].mode.contains(.router) && settings.routerPresentsAs == .standalone
-  }
+  private var isOutsideCluster: Bool { presentation == .standalone }
 
   /// READONLY: reads may be served by a replica.
   mutating func readonly(_ call: Call) -> Effect {

@@ -520,6 +520,7 @@ extension Engine {
       case .prepare(let batch):
         precondition(router.stoppedFor == nil, "one command at a time stops a worker")
         router.stoppedFor = batch
+        router.stopNumber = batch.joint
         batch.verdict = verdict(of: batch)
         batch.origin.push(.prepared(batch))
       case .prepared(let batch):
@@ -536,7 +537,8 @@ extension Engine {
         joint.outstanding -= 1
         if joint.outstanding == 0 { endHeld(joint) }
       case .release(let number):
-        if router.stoppedFor?.joint == number { router.stoppedFor = nil }
+        // Its batch may have been filled for the next command by now.
+        if router.stopNumber == number { router.stoppedFor = nil }
       }
     }
   }

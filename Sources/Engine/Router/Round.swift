@@ -261,8 +261,9 @@ struct RouterState: ~Copyable {
   var joint: Joint?
   var jointQueue: [(client: ClientID, clientNumber: UInt64)] = []
   var jointMessages: [JointMessage] = []
-  /// What this worker has stopped for.
+  /// What this worker has stopped for, and the number of that joint command.
   var stoppedFor: HopBatch?
+  var stopNumber: UInt64 = 0
   /// Mail that came meanwhile and would change what the command has been promised: it is read when the worker goes on.
   var keptMail: [MailboxMessage] = []
   var isStoppedItself = false
