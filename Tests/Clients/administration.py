@@ -306,12 +306,14 @@ def a_progress_bar_on_a_terminal(options):
 def what_is_refused(options):
     with Tern(options, 2) as tern:
         for words, why in (
-            (["resize", "--shards", 501], "500"), (["resize", "--shards", 0], "in between 1 and 500"),
             (["move", "--slots", "0", "--to", "9"], "no shard 9"), (["move", "--slots", "0", "--to", "ab" * 20], "no shard abab"),
             (["rebalance", "--weight", f"{'cd' * 20}=2"], "no shard cdcd"), (["rebalance", "--weight", "1=0", "--weight", "2=0"], "above 0"),
         ):  # fmt: skip
             out, err = cluster(options, tern.port, *words, code=1)
             expect(out == "" and err.startswith("tern: ") and why in err, f"{words}: {err!r}")
+        for number in (0, 501):
+            out, err = cluster(options, tern.port, "resize", "--shards", number, code=2)
+            expect(out == "" and "a number from 1 to 500" in err, f"{number} shards: {err!r}")
         expect_equal(shares(options, tern.port), [8192, 8192], "nothing has changed")
 
 

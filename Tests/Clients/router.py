@@ -283,6 +283,35 @@ def a_worker_that_has_stopped_runs_nobody(options):
         print(f"        {step} MSETNX, {laid} done", flush=True)
 
 
+@rig.test(tern_only=True, seconds=4000)
+def pipelines_of_an_application(options):
+    """What redis-py sends for a pipeline if nobody tells it otherwise: MULTI and EXEC, here over keys of all shards, with WATCH as its transaction() has it."""
+    import redis
+
+    with Tern(options, SHARDS, "--workers", options.workers) as tern, Resizes(options, tern, BOTH, least=1):
+        client = redis.Redis(port=tern.port)
+        keys = [f"key:{i}" for i in range(100)]
+        turns = 0
+        for _ in until(options):
+            pipeline = client.pipeline()
+            for key in keys:
+                pipeline.incr(key)
+            turns += 1
+            expect_equal(pipeline.execute(), [turns] * len(keys), "every counter, in one transaction")
+
+            def double(pipeline):
+                # Values of several shards, read and written as one.
+                found = [int(value) for value in pipeline.mget(keys[:10])]
+                expect_equal(len(set(found)), 1, f"one instant: {found}")
+                pipeline.multi()
+                for key in keys[:10]:
+                    pipeline.incrby(key, 0)
+
+            client.transaction(double, *keys[:10])
+        expect(turns > 20, f"only {turns} transactions")
+        expect_equal([int(value) for value in client.mget(keys)], [turns] * len(keys), "the sums in the end")
+
+
 @rig.test(tern_only=True)
 def as_the_readme_says(options):
     """The README's examples: redis-cli, a plain client, a cluster client, a connection string."""

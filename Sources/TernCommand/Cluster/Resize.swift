@@ -23,7 +23,7 @@ struct Resize: ParsableCommand {
 
   func validate() throws {
     guard (1...500).contains(shards) else {
-      throw ValidationError("--shards is in between 1 and 500.")
+      throw ValidationError("--shards is a number from 1 to 500.")
     }
   }
 
