@@ -50,8 +50,10 @@ import Transcript
       #expect(rig.shownReplies(to: rig.client) == "-ERR Invalid TTL value, must be >= 0")
     }
     for line in [
-      "SET k w EX 9223372036854775807", "SET k w PX 9223372036854775807", "SETEX k 9223372036854775807 w",
-      "PSETEX k 9223372036854775807 w", "EXPIRE k 9223372036854775807", "PEXPIRE k 9223372036854775807",
+      "SET k w EX 9223372036854775807", "SET k w PX 9223372036854775807",
+      "SETEX k 9223372036854775807 w",
+      "PSETEX k 9223372036854775807 w", "EXPIRE k 9223372036854775807",
+      "PEXPIRE k 9223372036854775807",
       "GETEX k PX 9223372036854775807",
     ] {
       rig.expect("\(line) => -ERR invalid expire time in …")
