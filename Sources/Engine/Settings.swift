@@ -167,7 +167,10 @@ extension Settings {
   /// Changes a setting as a line of a file does, whose words are apart.
   public mutating func set(_ name: String, words: [String]) throws(SettingError) {
     if name.lowercased() == "rename-command" { return try rename(words) }
-    guard let (_, setting) = Setting.find(name) else { throw Self.badDirective }
+    guard let (_, setting) = Setting.find(name) else {
+      guard let nearest = Setting.nearest(to: name) else { throw Self.badDirective }
+      throw SettingError(reason: "unknown setting, did you mean '\(nearest)'?")
+    }
     if words.count != 1, words.isEmpty || !setting.kind.takesSeveralWords {
       throw SettingError(reason: "wrong number of arguments")
     }

@@ -72,10 +72,13 @@ func failure(of text: String) -> String? {
         RenamedCommand(command: "config", name: "cfg"),
       ])
     #expect(try settings("save 900 1\nsave \"\"\nsave 1 1\n").value(of: "save") == "1 1")
+    #expect(try settings("save 900 1\nsave\nsave 1 1\n").value(of: "save") == "1 1")
+    #expect(try settings("save\n").value(of: "save") == "")
   }
 
   @Test(arguments: [
     ("hz 10\nnosuch 1\n", "c, line 2: 'nosuch': Bad directive or wrong number of arguments"),
+    ("appendonyl yes", "c, line 1: 'appendonyl': unknown setting, did you mean 'appendonly'?"),
     ("hz ten", "c, line 1: 'hz': argument couldn't be parsed into an integer"),
     ("hz", "c, line 1: 'hz': wrong number of arguments"),
     ("hz 1 2", "c, line 1: 'hz': wrong number of arguments"),
@@ -142,7 +145,8 @@ func failure(of text: String) -> String? {
       (["--hz", "10", "/no/such"], "cannot read the configuration file /no/such"),
       (["/no/such"], "cannot read the configuration file /no/such"),
       // What may be a password is not repeated.
-      (["--requirepas", "x"], "--requirepas: Bad directive or wrong number of arguments"),
+      (["--requirepas", "x"], "--requirepas: unknown setting, did you mean 'requirepass'?"),
+      (["--prot", "1"], "--prot: unknown setting, did you mean 'port'?"),
       (["--requirepass=\u{FFFD}"], "--requirepass: the password must be UTF-8"),
       (["--requirepass", "two", "words"], "--requirepass: wrong number of arguments"),
       (["--masterauth=x", "words"], "--masterauth: wrong number of arguments"),

@@ -86,7 +86,8 @@ public struct ServerSettings: Sendable {
     case "loadmodule": throw SettingError(reason: "there are no modules")
     case "sentinel": throw SettingError(reason: "tern is no sentinel")
     case "save":
-      // Several lines add up.
+      // Without a word it means none, as an empty one does; several lines add up.
+      let words = words.isEmpty ? [""] : words
       let before = hasSavePoints && words != [""] ? values.value(of: name) ?? "" : ""
       let points = before.split(separator: " ").map(String.init)
       try values.set(name, words: points + words)
