@@ -87,11 +87,11 @@ extension Engine {
         clock.nanoseconds() &- begin < budget
       }
     } catch { return nil }
+    // Those that have read any key of the slot: what changes below the cursor changes elsewhere from now on.
+    if !tracking.trackers.isEmpty { invalidate(leaving: shard, [SlotRange(slot, slot)]) }
     let slice = MigratedSlice(
       keyCount: batch?.count ?? 0, byteCount: batch?.byteCount ?? 0, isLast: next == nil,
       isUrgent: openSlots[i].isUrgent, nanoseconds: clock.nanoseconds() &- begin)
-    // Those that have read any key of the slot: what changes below the cursor changes elsewhere from now on.
-    if !tracking.trackers.isEmpty { invalidate(leaving: shard, [SlotRange(slot, slot)]) }
     let entries = HandedEntries(
       slot: slot, target: target, batch: batch, cursor: next ?? .max)
     if mailbox === self.mailbox { adopt(entries) } else { mailbox.push(entries) }

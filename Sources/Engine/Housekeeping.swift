@@ -17,7 +17,6 @@ extension Engine {
     walkClients()
     if isMemoryLimited { publishMemory() }
     if !tracking.trackers.isEmpty { flushTracking() }
-    if tracking.hasGrave { tracking.bury() }
     if !hasWork { return false }
     var kind = nextSlice
     while !hasWork(kind) { kind = kind.next }
@@ -35,7 +34,7 @@ extension Engine {
   @inline(__always)
   private func hasWork(_ kind: SliceKind) -> Bool {
     switch kind {
-    case .flush: keyspace.hasGrave
+    case .flush: keyspace.hasGrave || tracking.hasGrave
     // While clients are paused data stand still.
     case .expiry:
       sweepUnits > 0 && sweepsExpired && keyspace.expiringCount > 0 && pauses.isEmpty
@@ -61,8 +60,9 @@ extension Engine {
 
   private mutating func burySlice(_ meter: inout SliceMeter) {
     repeat {
-      _ = keyspace.bury(workUnits: Self.pieceWorkUnits / 4)
-    } while meter.hasTime() && keyspace.hasGrave
+      if keyspace.hasGrave { _ = keyspace.bury(workUnits: Self.pieceWorkUnits / 4) }
+      if tracking.hasGrave { _ = tracking.bury(limit: Self.pieceWorkUnits / 4) }
+    } while meter.hasTime() && (keyspace.hasGrave || tracking.hasGrave)
   }
 
   /// Removes expired keys among the next ones.

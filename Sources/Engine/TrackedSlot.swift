@@ -81,6 +81,8 @@ struct TrackedKey {
 /// The keys of a slot that were read. Keys of equal hashes stand together.
 struct TrackedSlot {
   private var places: [UInt64: [TrackedKey]] = [:]
+  /// How far its memory has been given back.
+  private var nextBuried: [UInt64: [TrackedKey]].Index?
   /// What it counts for, by the shards that its keys were read at; nearly always one.
   private(set) var figures: [Int32: TrackedFigures] = [:]
 
@@ -112,6 +114,22 @@ struct TrackedSlot {
     figures[first, default: TrackedFigures()] += change
     return (change, first, places[hash.bits]?[i].readers.count ?? 0)
   }
+
+  /// Gives the memory of some keys back, of a slot that nobody looks into any more. How many keys they were.
+  mutating func bury(limit: Int) -> Int {
+    var next = nextBuried ?? places.startIndex
+    var count = 0
+    while count < limit, next != places.endIndex {
+      count += places.values[next].count
+      places.values[next] = []
+      places.formIndex(after: &next)
+    }
+    nextBuried = next
+    return count
+  }
+
+  /// Whether there is more to be given back.
+  var hasUnburied: Bool { nextBuried.map { $0 != places.endIndex } ?? !isEmpty }
 
   /// Takes a key out.
   mutating func take(_ hash: KeyHash, _ key: RawSpan) -> TrackedKey? {

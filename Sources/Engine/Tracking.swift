@@ -66,6 +66,8 @@ struct Tracking: ~Copyable {
   var broadcasts: [Broadcast] = []
   /// Keys, and the memory of all this.
   private(set) var keyCount = 0
+  /// Keys that were looked at because their slot left: the work of hand-overs.
+  private(set) var visitedCount = 0
   private(set) var byteCount = 0
   private(set) var counts: [Int32: (keys: Int, items: Int, byteCount: Int)] = [:]
 
@@ -105,6 +107,7 @@ struct Tracking: ~Copyable {
   mutating func take(slot: Int) -> [TrackedKey] {
     guard let taken = slots.removeValue(forKey: slot) else { return [] }
     let keys = taken.keys
+    visitedCount += keys.count
     for key in keys { count(key.figures.negative, ofShard: key.shard) }
     return keys
   }
@@ -153,8 +156,14 @@ struct Tracking: ~Copyable {
   /// Whether memory of forgotten slots is to be given back.
   var hasGrave: Bool { !graves.isEmpty }
 
-  /// Gives back that of one slot.
-  mutating func bury() { _ = graves.popLast() }
+  /// Gives back that of some keys of one slot. How many they were.
+  mutating func bury(limit: Int) -> Int {
+    if graves.isEmpty { return 0 }
+    let last = graves.count - 1
+    let count = graves[last].bury(limit: limit)
+    if !graves[last].hasUnburied { graves.removeLast() }
+    return count
+  }
 }
 
 extension Engine {
@@ -280,7 +289,8 @@ extension Engine {
   /// All keys of a shard are gone.
   mutating func invalidateAll(ofShard shard: Int32) {
     tracking.forget(shard: shard)
-    for index in tracking.trackers where sessions[index].shard == shard {
+    // An open slot may have been read at both of its shards.
+    for index in tracking.trackers where sessions[index].shard == shard || !openSlots.isEmpty {
       tell(nil, toTracker: index)
     }
   }
@@ -313,6 +323,9 @@ extension Engine {
     for index in tracking.trackers {
       if let told = names[index] {
         tell(told, toTracker: index)
+      } else if areMany && !openSlots.isEmpty {
+        // An open slot may have been read at both of its shards.
+        tell(nil, toTracker: index)
       } else if sessions[index].shard == shard {
         let isBroadcast = sessions[index].tracking?.options.contains(.broadcast) == true
         if areMany || isBroadcast { tell(nil, toTracker: index) }

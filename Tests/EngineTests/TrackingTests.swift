@@ -160,6 +160,68 @@ private let tag = Two.keys[0]
     #expect(two.first.engine.trackingByteCount < 400)
   }
 
+  /// The work of a hand-over: the keys that were read of its slots are looked at, and no others.
+  @Test(arguments: [0, 3]) func workOfAHandOver(count: Int) throws {
+    var two = try Two()
+    let client = try Self.tracker(&two.first)
+    let other = Tag.in(0..<4096, skip: 1)
+    for number in 0..<2000 { Self.read("\(other)\(number)", client, &two.first) }
+    for number in 0..<count { Self.read("\(tag)\(number)", client, &two.first) }
+    try two.give(Two.slots(of: tag))
+    #expect(two.first.engine.tracking.visitedCount == count)
+    #expect(two.first.engine.tracking.keyCount == 2000)
+  }
+
+  /// What a slot leaves behind is given back in pieces, however much it is: no neighbour waits for all of it.
+  @Test func forgottenInPieces() throws {
+    var two = try Two()
+    let client = try Self.tracker(&two.first)
+    let count = Engine.leavingLimit + 100
+    for number in 0..<count { Self.read("\(tag)\(number)", client, &two.first) }
+    try two.give(Two.slots(of: tag))
+    #expect(two.first.engine.tracking.visitedCount == 0)
+    let hasWork = two.first.engine.hasWork
+    #expect(hasWork)
+    var pieces: [Int] = []
+    while two.first.engine.tracking.hasGrave {
+      pieces.append(two.first.engine.tracking.bury(limit: 16))
+    }
+    #expect(pieces.allSatisfy { $0 <= 16 })
+    #expect(pieces.reduce(0, +) == count)
+  }
+
+  /// A slot is open between two shards of one worker, and read at both: whoever forgets all of it tells the readers at both.
+  @Test(arguments: [true, false]) func openBetweenShardsOfAWorker(isHandOver: Bool) throws {
+    var two = try Two()
+    let (a, b) = (try Self.tracker(&two.first), try two.first.connect(to: 1))
+    for line in ["HELLO 3", "CLIENT TRACKING ON"] {
+      two.first.send(request(words(line)), from: b)
+    }
+    _ = two.first.replies(to: b)
+    for number in 0...Engine.leavingLimit { Self.read("\(tag)\(number)", a, &two.first) }
+    let slot = Tag.slot(of: tag)
+    let (source, target) = (try two.first.connect(to: 0), try two.first.connect(to: 1))
+    _ = two.first.ask("CLUSTER SETSLOT \(slot) IMPORTING \(NodeID.test(1))", from: target)
+    _ = two.first.ask("CLUSTER SETSLOT \(slot) MIGRATING \(NodeID.test(3))", from: source)
+    two.first.send(request(words("ASKING")), from: b)
+    Self.read("\(tag)new", b, &two.first)
+    if isHandOver {
+      let slots = Two.slots(of: tag)
+      let memory = try #require(SlotTableMemory(capacity: 1))
+      let outcome = two.first.engine.handOver(
+        HandOver(
+          flip: 1, slots: slots, source: 0, target: 1, targetID: .test(3),
+          mailbox: two.first.engine.mailbox,
+          map: two.board.current.map.assigning(slots, to: .test(3)), memory: memory,
+          mustBeEmpty: true))
+      #expect(outcome == .done)
+    } else {
+      _ = two.first.ask("FLUSHALL", from: source)
+    }
+    #expect(Self.told(a, &two.first) == Self.forgetAll)
+    #expect(Self.told(b, &two.first) == Self.forgetAll)
+  }
+
   @Test func watchesGoBySlot() throws {
     var two = try Two()
     let other = Tag.in(0..<4096, skip: 1)
