@@ -34,6 +34,34 @@ def signals_that_mean_nothing(options):
             expect_equal(c.ask("PING"), b"PONG", f"after signal {number}")
 
 
+@rig.test(tern_only=True)
+def an_end_with_requests_unread(options):
+    """Nobody is reset at SIGTERM: what was answered is read, then comes the end, however much was sent that nobody will answer."""
+    tern = Tern(options, 2, "--workers", 2)
+    try:
+        many = [socket.create_connection(("127.0.0.1", tern.port + number % 3), timeout=10) for number in range(12)]
+        silent = [socket.create_connection(("127.0.0.1", tern.port + number % 3), timeout=10) for number in range(3)]
+        for one in many + silent:
+            one.sendall(b"PING\r\n")
+            expect_equal(one.recv(100), b"+PONG\r\n", "before the end")
+        # All of it is there when the server finds out that it is to end.
+        os.kill(tern.pid, signal.SIGSTOP)
+        for one in many:
+            one.sendall(b"*2\r\n$3\r\nGET\r\n$1\r\nx\r\n" * 3000)
+        os.kill(tern.pid, signal.SIGTERM)
+        os.kill(tern.pid, signal.SIGCONT)
+        for number, one in enumerate(many + silent):
+            try:
+                while one.recv(65536):
+                    pass
+            except ConnectionResetError:
+                raise AssertionError(f"connection {number} was reset") from None
+            one.close()
+        expect_equal(tern.wait(10), 0, "the end")
+    finally:
+        tern.kill()
+
+
 def crowd(tern, count):
     """So many connections to shards 1 and 2, and what each was told when it sent PING."""
     many, answers = [], []
