@@ -180,6 +180,23 @@ static inline int tern_set_nonblocking(int fd) {
   int on = 1;
   return (int)tern_answer(syscall(SYS_ioctl, fd, 0x5421 /* FIONBIO */, &on));
 }
+// Throws away what has come and was not read, up to some megabytes: bytes, 0 at the peer's end or where nothing came, see `ended`.
+static inline long tern_discard(int fd, int *ended) {
+  char bytes[16384];
+  long sum = 0;
+  *ended = 0;
+  for (int round = 0; round < 256; round++) {
+    long count = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (count > 0) {
+      sum += count;
+      continue;
+    }
+    *ended = count == 0 || (errno != EAGAIN && errno != EINTR);
+    break;
+  }
+  return sum;
+}
+static inline int tern_end_sending(int fd) { return (int)tern_answer(shutdown(fd, SHUT_WR)); }
 static inline int tern_shutdown(int fd) { return (int)tern_answer(shutdown(fd, SHUT_RDWR)); }
 static inline int tern_close(int fd) { return (int)tern_answer(close(fd)); }
 static inline int tern_socket_pair(int *two) {

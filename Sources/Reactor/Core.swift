@@ -246,7 +246,10 @@ struct Core: ~Copyable {
 
   /// There is no descriptor for who waits at a listener: they are told so, one after the other, by means of the spare one.
   mutating func turnAway(at listener: Int32, errno: Int32) {
-    guard errno == EMFILE || errno == ENFILE, spare >= 0 else { return }
+    guard errno == EMFILE || errno == ENFILE else { return }
+    // Another thread may have been faster when it was to be had back.
+    if spare < 0 { spare = tern_eventfd() }
+    if spare < 0 { return }
     _ = tern_close(spare)
     let answer = Array("-ERR max number of clients reached\r\n".utf8)
     for _ in 0..<Self.turnAwayLimit {

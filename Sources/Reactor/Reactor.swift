@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A worker's input and output: one turn after the other, pulled.
@@ -280,6 +281,23 @@ import Glibc
     case .uring: uring.pointee.close(id, connection)
     case .epoll: epoll.pointee.close(id, connection)
     }
+  }
+
+  /// Says to the peer that nothing more comes. Everything must have been sent; what arrives from now on is to be thrown away by `discard`.
+  ///
+  /// A socket that is closed with unread bytes resets its peer, which then may lose replies that it has not read yet.
+  public mutating func endSending(_ id: ConnectionID) {
+    guard let connection = core.pointee.connections.findOpen(id) else { return }
+    pause(id)
+    _ = tern_end_sending(connection.pointee.fd)
+  }
+
+  /// Throws away what has arrived. How many bytes; nil if the peer has ended, too.
+  public mutating func discard(_ id: ConnectionID) -> Int? {
+    guard let connection = core.pointee.connections.findOpen(id) else { return nil }
+    var hasEnded: Int32 = 0
+    let byteCount = tern_discard(connection.pointee.fd, &hasEnded)
+    return hasEnded != 0 ? nil : byteCount
   }
 
   /// Has the kernel look whether a silent peer is still there, after that many seconds; 0 for never.

@@ -39,8 +39,9 @@ extension ControlPlane {
       return epoch <= rebalancer.topology.epoch
         ? .done : .refused("ERR The epoch grows with every change; it cannot be set")
     case .save:
-      _ = await inbox.ask(.note(.configurationChanged, [.init("what", "saveconfig")]))
-      return .done
+      let outcome = await byHand { .save($0) }
+      guard case .refused(let text) = outcome else { return outcome }
+      return .refused("ERR error saving the cluster node config: \(text.dropFirst(4))")
     case .rebalance(let request): return await outcome(of: request)
     }
   }
@@ -243,6 +244,8 @@ extension ControlPlane {
       .init("duration-usec", .integer(Int(job?.duration(now: now) ?? 0))),
       .init("longest-pause-usec", .integer(Int(job?.longestPause ?? 0) / 1000)),
       .init("speed", .integer(status.speed)), .init("message", .text(job?.message ?? "")),
+      .init("topology-unsaved-since", .integer(Int((status.unsaved?.since ?? 0) / 1000))),
+      .init("topology-unsaved-reason", .text(status.unsaved?.reason ?? "")),
       .init("auto-rebalance", .text(settings.autoRebalance.rawValue)),
       .init("auto-rebalance-state", .text(whyNot.description)),
       .init("shards", .list(shards)),

@@ -131,7 +131,9 @@ actor ControlPlane {
   /// Tells the state machine something, and does what it says. What it says at once to what was asked for.
   func take(_ input: Rebalancer.Input) async -> Verdict {
     var verdict = Verdict.accepted
-    for action in rebalancer.handle(input, now: now) {
+    let actions = rebalancer.handle(input, now: now)
+    board.unsavedSince = (rebalancer.unsaved?.since ?? 0) / 1000
+    for action in actions {
       if case .rejected(let reason) = action { verdict = .rejected(reason) }
       await perform(action)
     }
@@ -154,7 +156,11 @@ actor ControlPlane {
     case .save(let topology): save(topology)
     case .event(let event):
       let fields = event.fields.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
-      process.log.notice("\(event.kind.rawValue) \(fields)")
+      if [.topologyNotSaved, .migrationFailed].contains(event.kind) {
+        process.log.warning("\(event.kind.rawValue) \(fields)")
+      } else {
+        process.log.notice("\(event.kind.rawValue) \(fields)")
+      }
     case .finished(let job, let outcome): finish(job, outcome)
     }
   }
@@ -230,9 +236,11 @@ actor ControlPlane {
   /// Writes `nodes.conf` on a thread of its own: flips do not wait for the disk.
   private func save(_ topology: Topology) {
     let events = rebalancer.events
-    let write: @Sendable () -> Void = { [store, inbox] in
+    let write: @Sendable () -> Void = { [store, inbox, log = process.log] in
       do throws(StartFailure) {
-        try store.write(topology, events)
+        if let reason = try store.write(topology, events) {
+          log.warning("events are not saved", ["why": reason])
+        }
         inbox.post(.saved)
       } catch { inbox.post(.saveFailed(reason: error.description)) }
     }

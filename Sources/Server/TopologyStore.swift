@@ -49,13 +49,16 @@ struct TopologyStore {
     }
   }
 
-  /// Replaces the file, and on disk it is when this returns; beside it what has happened.
-  func write(_ topology: Topology, _ events: EventLog) throws(StartFailure) {
-    guard let path else { return }
+  /// Replaces the file, and on disk it is when this returns; beside it what has happened. Why the latter could not be written; nil if it was.
+  func write(_ topology: Topology, _ events: EventLog) throws(StartFailure) -> String? {
+    guard let path else { return nil }
     do throws(Files.Failure) {
       try Files.replace(path, with: NodesFile.encode(topology))
-      try Files.replace(eventsPath(path), with: EventsFile.encode(events))
     } catch { throw StartFailure(error.reason) }
+    do throws(Files.Failure) {
+      try Files.replace(eventsPath(path), with: EventsFile.encode(events))
+      return nil
+    } catch { return error.reason }
   }
 
   /// What has happened so far; nothing if the file of it is missing or damaged, which is no reason not to start.

@@ -62,6 +62,8 @@ struct WorkerLoop: ~Copyable {
   private var passedOverNext = 0
   private var isDraining = false
   private var drainDeadline: Int64 = 0
+  /// At the end: when a client that has got all its replies was last heard of, in monotonic nanoseconds, by its place; 0 while it has not.
+  private var farewells: [Int64] = []
   /// Until when a worker that has stopped for another one waits for it although the process ends; 0 before it does.
   private var stopDeadline: Int64 = 0
   /// Control requests that the sequencer had no room for.
@@ -73,6 +75,8 @@ struct WorkerLoop: ~Copyable {
   private static let tickInterval: Int64 = 100_000_000
   /// How long replies may take to leave at the end, in nanoseconds.
   private static let drainTime: Int64 = 2_000_000_000
+  /// How long a client that has got all its replies has to be silent at the end before its connection is closed, in nanoseconds.
+  private static let farewellTime: Int64 = 20_000_000
   /// How often a worker looks for word of another one before it sleeps: for as long as waking takes, some 20 µs.
   private static let looks = 600
   /// The most occasions to do so that are passed over after failures.
@@ -534,20 +538,39 @@ struct WorkerLoop: ~Copyable {
     for listener in listeners where listener.fileDescriptor >= 0 {
       reactor.remove(listener: listener.fileDescriptor)
     }
-    for (place, connection) in connections.enumerated() where connection != .none {
-      if !engine.hasUnsentOutput(ClientID(index: Int32(place))) { reactor.close(connection) }
-    }
+    farewells = [Int64](repeating: 0, count: connections.count)
     isBusy = true
   }
 
-  /// Whether everything is closed. Connections whose replies are out are closed; after the deadline all are.
+  /// Whether everything is closed. Who has got all replies is told that no more come, and is closed at his end, or when nothing has come of him
+  /// for a moment: requests that are on their way would turn the close into a reset. After the deadline all are closed.
   private mutating func isDrained() -> Bool {
-    var open = 0
+    var openCount = 0
+    var isSending = false
     for (place, connection) in connections.enumerated() where connection != .none {
-      open += 1
-      let client = ClientID(index: Int32(place))
-      if monotonic > drainDeadline || !engine.hasUnsentOutput(client) { reactor.close(connection) }
+      openCount += 1
+      let hasOutput = engine.hasUnsentOutput(ClientID(index: Int32(place)))
+      if farewells[place] == 0, !hasOutput {
+        reactor.endSending(connection)
+        farewells[place] = monotonic
+      }
+      if monotonic > drainDeadline || (farewells[place] > 0 && hasEnded(connection, at: place)) {
+        _ = reactor.discard(connection)
+        reactor.close(connection)
+      }
+      isSending = isSending || farewells[place] == 0
     }
-    return open == 0
+    if openCount > 0, !isSending {
+      WorkerThread.pause(milliseconds: 1)
+      isBusy = true
+    }
+    return openCount == 0
+  }
+
+  /// Whether a client that was told that no more comes has ended too, or been silent for long enough.
+  private mutating func hasEnded(_ connection: ConnectionID, at place: Int) -> Bool {
+    guard let byteCount = reactor.discard(connection) else { return true }
+    if byteCount > 0 { farewells[place] = monotonic }
+    return monotonic - farewells[place] > Self.farewellTime
   }
 }

@@ -166,9 +166,10 @@ extension ClusterMap {
   public var isWhole: Bool { assignedSlotCount == HashSlot.count }
 
   /// The reply to `CLUSTER INFO`, as `shard` gives it; for one that has left the map, as the first
-  /// shard gives it. The state is `fail` if some slot is nobody's and the cluster is to be whole.
+  /// shard gives it. The state is `fail` if some slot is nobody's and the cluster is to be whole. A line more says since when
+  /// (milliseconds since 1970) the map is not on disk, if it is not.
   public func infoReply(
-    from shard: ShardID, resp3: Bool, requiresFullCoverage: Bool = true
+    from shard: ShardID, resp3: Bool, requiresFullCoverage: Bool = true, unsavedSince: Int64 = 0
   ) -> [UInt8] {
     var text: [UInt8] = []
     text.append(
@@ -176,6 +177,9 @@ extension ClusterMap {
     text.append(contentsOf: renderings.infoStart)
     text.append(decimal: shards[index(of: shard) ?? 0].epoch.number)
     text.append(MapRenderings.infoEnd)
+    if unsavedSince > 0 {
+      text.append("tern_topology_unsaved_since:\(unsavedSince)\r\n")
+    }
     var reply: [UInt8] = []
     reply.reserveCapacity(text.count + 16)
     reply.append(text: text.count, resp3: resp3)

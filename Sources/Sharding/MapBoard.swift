@@ -9,6 +9,7 @@ public final class MapBoard: Sendable {
   private let map: Mutex<ClusterMap>
   private let number = Atomic<UInt64>(1)
   private let reshaping = Atomic<Bool>(false)
+  private let unsaved = Atomic<Int64>(0)
 
   /// A board with a first map.
   public init(_ map: ClusterMap) { self.map = Mutex(map) }
@@ -25,6 +26,12 @@ public final class MapBoard: Sendable {
   public var isReshaping: Bool {
     get { reshaping.load(ordering: .acquiring) }
     set { reshaping.store(newValue, ordering: .releasing) }
+  }
+
+  /// Since when, in milliseconds since 1970, maps could not be written to disk: a restart would find an older one; 0 while they can.
+  public var unsavedSince: Int64 {
+    get { unsaved.load(ordering: .acquiring) }
+    set { unsaved.store(newValue, ordering: .releasing) }
   }
 
   /// Hangs up a newer map; one whose epoch is not higher is ignored, and false.

@@ -34,6 +34,34 @@ def signals_that_mean_nothing(options):
             expect_equal(c.ask("PING"), b"PONG", f"after signal {number}")
 
 
+@rig.test(tern_only=True)
+def an_end_with_requests_unread(options):
+    """Nobody is reset at SIGTERM: what was answered is read, then comes the end, however much was sent that nobody will answer."""
+    tern = Tern(options, 2, "--workers", 2)
+    try:
+        many = [socket.create_connection(("127.0.0.1", tern.port + number % 3), timeout=10) for number in range(12)]
+        silent = [socket.create_connection(("127.0.0.1", tern.port + number % 3), timeout=10) for number in range(3)]
+        for one in many + silent:
+            one.sendall(b"PING\r\n")
+            expect_equal(one.recv(100), b"+PONG\r\n", "before the end")
+        # All of it is there when the server finds out that it is to end.
+        os.kill(tern.pid, signal.SIGSTOP)
+        for one in many:
+            one.sendall(b"*2\r\n$3\r\nGET\r\n$1\r\nx\r\n" * 3000)
+        os.kill(tern.pid, signal.SIGTERM)
+        os.kill(tern.pid, signal.SIGCONT)
+        for number, one in enumerate(many + silent):
+            try:
+                while one.recv(65536):
+                    pass
+            except ConnectionResetError:
+                raise AssertionError(f"connection {number} was reset") from None
+            one.close()
+        expect_equal(tern.wait(10), 0, "the end")
+    finally:
+        tern.kill()
+
+
 def crowd(tern, count):
     """So many connections to shards 1 and 2, and what each was told when it sent PING."""
     many, answers = [], []
@@ -132,6 +160,58 @@ def nobody_reads_the_log(options):
             process.kill()
             process.wait()
             os.close(read)
+
+
+def told(c, *words):
+    """A reply of names and values as a dictionary."""
+    reply = c.ask(*words)
+    return dict(zip(reply[::2], reply[1::2]))
+
+
+@rig.test(tern_only=True)
+def topology_that_cannot_be_saved(options):
+    """All that speaks of the cluster says so, what has moved is no failure, and it is saved as soon as it can be."""
+    tool = lambda tern, *words: subprocess.run([options.tern, "cluster", *words, "--port", str(tern.port)], capture_output=True, text=True, timeout=30)
+    with tempfile.TemporaryDirectory() as directory:
+        log = os.path.join(directory, "log")
+        data = os.path.join(directory, "data")
+        # Not even root can create a file where a directory is.
+        hindrance = os.path.join(data, "nodes.conf.new")
+        with Tern(options, 2, "--workers", 2, "--logfile", log, directory=data) as tern, tern.shard() as c:
+            before = open(os.path.join(data, "nodes.conf")).read()
+            os.mkdir(hindrance)
+            try:
+                c.ask("CLUSTER", "SAVECONFIG")
+                raise AssertionError("SAVECONFIG was answered OK")
+            except ErrorReply as error:
+                expect(str(error).startswith("ERR error saving the cluster node config: cannot create"), f"said: {error}")
+            me = c.ask("CLUSTER", "MYID")
+            slot = 16383
+            with tern.shard(2) as other:
+                expect_equal(other.ask("CLUSTER", "SETSLOT", slot, "NODE", me), b"OK", "in force")
+            expect_equal(c.ask("CLUSTER", "COUNTKEYSINSLOT", slot), 0, "the slot is here")
+            end = tool(tern, "resize", "--shards", "4")
+            expect_equal(end.returncode, 0, f"resize: {end.stdout}{end.stderr}")
+            expect("topology not saved: cannot create" in end.stdout, f"resize said: {end.stdout}")
+            with tern.shard(3) as third:
+                expect(b"tern_topology_unsaved_since:1" in third.ask("CLUSTER", "INFO"), "CLUSTER INFO")
+            status = told(c, "CLUSTER", "REBALANCE", "STATUS")
+            expect_equal(status[b"state"], b"success", "the job")
+            expect(status[b"topology-unsaved-since"] > 1_700_000_000_000, "the status")
+            expect("topology not saved since 2" in tool(tern, "status").stdout, "tern cluster status")
+            expect("topology-not-saved" in tool(tern, "events").stdout, "tern cluster events")
+            eventually(lambda: "warning" in next((line for line in open(log) if "topology-not-saved" in line), ""), what="the log")
+            expect_equal(open(os.path.join(data, "nodes.conf")).read(), before, "nodes.conf")
+            os.rmdir(hindrance)
+            eventually(lambda: b"unsaved" not in c.ask("CLUSTER", "INFO"), what="saved again")
+            expect("topology not saved" not in tool(tern, "status").stdout.replace("note: topology not saved", ""), "tern cluster status afterwards")
+            expect_equal(c.ask("CLUSTER", "SAVECONFIG"), b"OK", "SAVECONFIG")
+            tern.process.kill()
+            tern.process.wait()
+            with Tern(options, 2, directory=data, port=tern.port) as again, again.shard(4) as fourth:
+                expect(b"cluster_known_nodes:4" in fourth.ask("CLUSTER", "INFO"), "the topology after a restart")
+                expect(any(b"topology-saved" in event for event in fourth.ask("CLUSTER", "EVENTS")), "events after a restart")
+            tern.stop = lambda: None
 
 
 rig.main(rig.arguments(__doc__))

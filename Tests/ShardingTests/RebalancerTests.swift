@@ -426,20 +426,57 @@ import Testing
     #expect(rig.rebalancer.wantsEpoch(two))
   }
 
-  @Test func aFileThatCannotBeWritten() {
+  /// What has moved has moved: the job has done what it was asked for, and everything says that a restart would find something else.
+  @Test func aFileThatCannotBeWritten() throws {
     var rig = RebalancerRig(shards: 2)
     let id = rig.resize(4)
     while rig.writing == nil { _ = rig.happen() }
     rig.failToSave()
+    let since = rig.now
     while rig.outcomes[id] == nil { if !rig.happen() { _ = rig.wait() } }
-    #expect(
-      rig.outcomes[id] == .failed("nodes.conf could not be written: no space left on device"))
+    #expect(rig.outcomes[id] == .success)
     #expect(rig.shares == Array(repeating: 4096, count: 4))
-    // It is tried again.
-    while rig.disk != rig.rebalancer.topology {
+    #expect(rig.rebalancer.job(id)?.message == "topology not saved: no space left on device")
+    let told = rig.rebalancer.events.events
+    #expect(told.count { $0.kind == .topologyNotSaved } == 1)
+    let end = try #require(told.last { $0.kind == .migrationFinished })
+    #expect(end.value(of: "note") == "topology not saved: no space left on device")
+    #expect(
+      rig.rebalancer.status(now: rig.now).unsaved
+        == SaveFailure(since: since, reason: "no space left on device"))
+    // It is tried again until it works, and said once each time.
+    for _ in 0..<3 {
+      while rig.writing == nil { if !rig.happen(), !rig.wait() { break } }
+      rig.failToSave()
+    }
+    #expect(rig.rebalancer.unsaved?.since == since)
+    #expect(rig.rebalancer.events.events.count { $0.kind == .topologyNotSaved } == 1)
+    while rig.disk != rig.rebalancer.topology || rig.rebalancer.unsaved != nil {
       if !rig.happen(), !rig.wait() { break }
     }
-    #expect(rig.disk == rig.rebalancer.topology)
+    #expect(rig.disk == rig.rebalancer.topology && rig.rebalancer.unsaved == nil)
+    #expect(rig.rebalancer.events.events.last?.kind == .topologySaved)
+  }
+
+  /// SAVECONFIG ends when all is on disk, and fails where that cannot be had; what is changed by hand meanwhile is in force.
+  @Test func savingByHand() throws {
+    var rig = RebalancerRig(shards: 2)
+    let id = rig.jobID()
+    rig.send(.save(id))
+    #expect(rig.outcomes[id] == nil && rig.writing != nil)
+    rig.failToSave()
+    #expect(rig.outcomes[id] == .failed("no space left on device"))
+    let bump = rig.jobID()
+    rig.send(.bumpEpoch(bump, rig.rebalancer.topology.shards[0].id))
+    #expect(rig.outcomes[bump] == .success)
+    // What was being written when it came does not count.
+    let other = rig.jobID()
+    while rig.writing == nil { if !rig.happen(), !rig.wait() { break } }
+    rig.send(.save(other))
+    rig.failToSave()
+    #expect(rig.outcomes[other] == nil)
+    while rig.outcomes[other] == nil { if !rig.happen(), !rig.wait() { break } }
+    #expect(rig.outcomes[other] == .success && rig.disk == rig.rebalancer.topology)
   }
 
   @Test func restartTellsWhatWasInterrupted() throws {

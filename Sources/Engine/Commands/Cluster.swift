@@ -60,7 +60,8 @@ extension Engine {
     refreshMap()
     reply.append(
       bytes: map.infoReply(
-        from: myself, resp3: isVersion3, requiresFullCoverage: settings.requiresFullCoverage))
+        from: myself, resp3: isVersion3, requiresFullCoverage: settings.requiresFullCoverage,
+        unsavedSince: board.unsavedSince))
     return .none
   }
 

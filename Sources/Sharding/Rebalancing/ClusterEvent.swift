@@ -18,6 +18,10 @@ public struct ClusterEvent: Hashable, Sendable {
     case migrationFailed = "migration-failed"
     /// Slots were assigned by hand, or a setting of the cluster was changed.
     case configurationChanged = "configuration-changed"
+    /// `nodes.conf` could not be written: a restart would find an older topology. It is tried again until it works.
+    case topologyNotSaved = "topology-not-saved"
+    /// It could be written again.
+    case topologySaved = "topology-saved"
   }
 
   /// One thing that is said of an event. Any text may stand in it; the file of events quotes it.

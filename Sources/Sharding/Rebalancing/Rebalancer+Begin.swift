@@ -357,6 +357,15 @@ extension Rebalancer {
     acceptManual(id, [.announce(type, address: address)], mustBeEmpty: false, now)
   }
 
+  mutating func beginSave(_ id: JobID, _ now: Int64) throws(RebalancerRefusal) {
+    try checkIsNew([id])
+    record(.configurationChanged, [.init("what", "saveconfig")], now)
+    saving.changes += 1
+    saving.notBefore = .min
+    acceptManual(id, [], mustBeEmpty: false, now)
+    if let index = active.firstIndex(where: { $0.id == id }) { active[index].mustBeSaved = true }
+  }
+
   private func checkIsHere(_ target: ShardID) throws(RebalancerRefusal) {
     guard map.index(of: target) != nil else {
       throw RebalancerRefusal("The shard is not in the cluster")

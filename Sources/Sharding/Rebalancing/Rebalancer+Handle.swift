@@ -78,7 +78,8 @@ extension Rebalancer {
       guard let index = active.firstIndex(where: { $0.id == id }) else { return }
       active[index].record.keysTotal = keys
       active[index].record.bytesTotal = bytes
-    case .saved: saved()
+    case .save(let id): try beginSave(id, now)
+    case .saved: saved(now)
     case .saveFailed(let reason): saveFailed(reason, now)
     case .tick: break
     }
@@ -124,22 +125,33 @@ extension Rebalancer {
 
   // MARK: Saving
 
-  private mutating func saved() {
+  private mutating func saved(_ now: Int64) {
     guard let writing = saving.writing else { return }
     saving.saved = writing
     saving.writing = nil
+    guard let failure = saving.failure else { return }
+    saving.failure = nil
+    // This event is to be on disk too: the last word there shall not be that the topology is not saved.
+    saving.changes += 1
+    record(.topologySaved, [.init("duration-usec", now.addingSaturated(-failure.since))], now)
   }
 
+  /// What has moved has moved, and jobs end as they would have; but a restart would find the topology as it was. It is tried again until it works.
   private mutating func saveFailed(_ reason: String, _ now: Int64) {
-    guard saving.writing != nil else { return }
+    guard let writing = saving.writing else { return }
     saving.writing = nil
     saving.notBefore = now.addingSaturated(Rebalancer.saveInterval)
-    // What has moved has moved, but does not outlive the process.
-    for index in active.indices where active[index].outcome != nil && !active[index].isManual {
-      let message = "nodes.conf could not be written: \(reason)"
-      active[index].outcome = .failed(message)
-      active[index].record.message = message
+    let isNew = saving.failure?.reason != reason
+    saving.failure = SaveFailure(since: saving.failure?.since ?? now, reason: reason)
+    if isNew { record(.topologyNotSaved, [.init("reason", reason)], now) }
+    for index in active.indices where active[index].outcome != nil {
+      guard !active[index].mustBeSaved else {
+        if active[index].lastChange <= writing { active[index].outcome = .failed(reason) }
+        continue
+      }
       active[index].lastChange = 0
+      if active[index].outcome != .success { continue }
+      active[index].record.message = "topology not saved: \(reason)"
     }
   }
 
@@ -194,7 +206,8 @@ extension Rebalancer {
         left.append(work)
         continue
       }
-      if !work.isManual, work.lastChange > saving.saved {
+      let isWaiting = work.mustBeSaved ? outcome == .success : !work.isManual
+      if isWaiting, work.lastChange > saving.saved {
         if work.record.state != .cancelling { work.record.state = .saving }
         left.append(work)
         continue
@@ -234,6 +247,9 @@ extension Rebalancer {
       }
     var fields = work.record.headFields + work.record.figures(now: now)
     if case .failed(let reason) = outcome { fields.append(.init("reason", reason)) }
+    if outcome == .success, let failure = saving.failure {
+      fields.append(.init("note", "topology not saved: \(failure.reason)"))
+    }
     record(kind, fields, now)
   }
 
@@ -258,7 +274,8 @@ extension Rebalancer {
         if open[job] == nil { order.append(job) }
         open[job] = event.fields
       case .migrationFinished, .migrationCancelled, .migrationFailed: open[job] = nil
-      case .shardCreated, .shardRemoved, .configurationChanged: break
+      case .shardCreated, .shardRemoved, .configurationChanged, .topologyNotSaved, .topologySaved:
+        break
       }
     }
     for job in order {

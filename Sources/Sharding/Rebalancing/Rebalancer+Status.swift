@@ -9,6 +9,9 @@ extension Rebalancer {
       .map(\.element)
   }
 
+  /// Since when the topology could not be written to disk; nil while it can.
+  public var unsaved: SaveFailure? { saving.failure }
+
   /// Whether listed jobs are on their way.
   public var isBusy: Bool { active.contains { !$0.isManual } }
 
@@ -25,7 +28,7 @@ extension Rebalancer {
       job: job, isPaused: isPaused, speed: speed, percent: job?.percent ?? 100,
       slotsPerSecond: job?.slotsPerSecond(now: now) ?? 0,
       timeLeft: job.map { $0.timeLeft(now: now) } ?? 0,
-      shards: shardStates())
+      shards: shardStates(), unsaved: saving.failure)
   }
 
   private func shardStates() -> [ShardStatus] {

@@ -34,7 +34,9 @@
 // to 250 ms, other flips of the job first; after 10 s the job fails. Other refusals fail it at once.
 // **Cancel** waits for the flip on its way; what has moved stays moved.
 // **Saving**: one file at a time is being written; a job ends when a file with all its changes is
-// on disk. **Restart**: `nodes.conf` is the whole truth (memory is not persistent), so nothing is
+// on disk, or could not be written: what has moved has moved, and that it would not outlive the
+// process is told by an event, the status and the job's message. Changes by hand end when they are
+// in force. It is tried again every second. **Restart**: `nodes.conf` is the whole truth (memory is not persistent), so nothing is
 // resumed; jobs that had begun and not ended are recorded as failed.
 //
 // Invariants: a slot is in the map with one owner or none, and with one if it ever had, unless it

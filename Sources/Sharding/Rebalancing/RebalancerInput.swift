@@ -81,6 +81,8 @@ extension Rebalancer {
     /// is no address for keeps its own. Nothing of it is listed; `.finished` tells the end.
     case announce(
       JobID, EndpointType, address: @Sendable (_ shard: ClusterShard) -> EndpointAddress?)
+    /// That the topology be written now. Nothing of it is listed; `.finished` tells when it is on disk, or why it is not.
+    case save(JobID)
     /// That this job end after the flip on its way; of jobs that are made by hand, none.
     case cancel(JobID)
     /// That all jobs end after the flip on its way.

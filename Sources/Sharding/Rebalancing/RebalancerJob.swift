@@ -181,6 +181,14 @@ public struct ShardStatus: Hashable, Sendable {
   public let state: ShardState
 }
 
+/// Since when the topology is not on disk as it is.
+public struct SaveFailure: Hashable, Sendable {
+  /// When it could not be written for the first time, in microseconds since 1970.
+  public let since: Int64
+  /// Why it could not be the last time.
+  public let reason: String
+}
+
 /// What the rebalancer is doing.
 public struct RebalancerStatus: Hashable, Sendable {
   /// The resize or rebalance on its way, else the earliest move on its way, else the job that
@@ -198,4 +206,6 @@ public struct RebalancerStatus: Hashable, Sendable {
   public let timeLeft: Int64?
   /// All shards in the map, and those that come and go, by ascending id.
   public let shards: [ShardStatus]
+  /// Since when the topology could not be written to disk; nil while it can.
+  public let unsaved: SaveFailure?
 }

@@ -20,6 +20,8 @@ struct Work: Sendable {
   var isManual = false
   /// Whether its source must have no keys.
   var mustBeEmpty = false
+  /// Whether it ends when all is on disk although it is made by hand, and fails if that cannot be had.
+  var mustBeSaved = false
   /// What there is to tell.
   var record: RebalancerJob
   /// What there still is to do, in this order.
@@ -104,6 +106,8 @@ struct SaveState: Sendable {
   var lastBegan: Int64 = .min
   /// When it may be tried again after a failure.
   var notBefore: Int64 = .min
+  /// Since when it fails, and why it did the last time.
+  var failure: SaveFailure?
 }
 
 extension [SlotRange] {

@@ -64,6 +64,10 @@ struct ClusterStatus: Equatable {
   var job: Job?
   /// Slots a second at most; 0 = as fast as can be.
   var speed = 0
+  /// Since when the topology is not on disk, in milliseconds since 1970; 0 = it is.
+  var unsavedSince = 0
+  /// Why it is not.
+  var unsavedReason = ""
   /// By number; those that come and those that go are among them.
   var shards: [Shard] = []
 
@@ -82,6 +86,8 @@ struct ClusterStatus: Equatable {
     guard let shards = reply["shards"]?.elements else { return nil }
     self.shards = shards.map(Shard.init)
     speed = reply["speed"]?.integer ?? 0
+    unsavedSince = reply["topology-unsaved-since"]?.integer ?? 0
+    unsavedReason = reply["topology-unsaved-reason"]?.text ?? ""
     let job = Job(reply)
     if !job.id.isEmpty { self.job = job }
   }

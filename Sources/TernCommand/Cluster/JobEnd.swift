@@ -17,6 +17,8 @@ struct JobEnd: Equatable {
   let outcome: Outcome
   /// Why it failed; else empty.
   let reason: String
+  /// What else there is to say, as that the topology could not be saved; else empty.
+  let note: String
   /// Slots that have moved.
   let slots: Int
   /// Slots that were to.
@@ -45,6 +47,7 @@ struct JobEnd: Equatable {
     operation = event["operation"]?.text ?? ""
     mode = event["mode"]?.text ?? ""
     reason = event["reason"]?.text ?? ""
+    note = event["note"]?.text ?? ""
     (slots, slotsTotal) = (number("slots"), number("slots-total"))
     (keys, byteCount) = (number("keys"), number("bytes"))
     (flips, duration) = (number("flips"), number("duration-usec"))
@@ -55,9 +58,10 @@ struct JobEnd: Equatable {
   var summary: String {
     switch outcome {
     case .success:
-      slotsTotal == 0
+      (slotsTotal == 0
         ? "\(operation) done in \(took): no slot had to move"
-        : "\(operation) done in \(took): \(moved), longest pause \(pause)"
+        : "\(operation) done in \(took): \(moved), longest pause \(pause)")
+        + (note.isEmpty ? "" : "; \(note)")
     case .cancelled:
       "\(operation) cancelled after \(took): \(moved) of \(Quantity.count(slotsTotal)), which stay moved"
     case .failed:
@@ -79,6 +83,7 @@ struct JobEnd: Equatable {
     .object([
       .init("job", .text(job)), .init("operation", .text(operation)), .init("mode", .text(mode)),
       .init("outcome", .text(outcome.rawValue)), .init("reason", .text(reason)),
+      .init("note", .text(note)),
       .init("slots", .integer(slots)), .init("slots_total", .integer(slotsTotal)),
       .init("keys", .integer(keys)), .init("bytes", .integer(byteCount)),
       .init("flips", .integer(flips)), .init("duration_usec", .integer(duration)),

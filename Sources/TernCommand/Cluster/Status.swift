@@ -46,13 +46,21 @@ extension ClusterStatus {
       Quantity.count(sum(\.operations)),
     ])
     let limit = speed == 0 ? "" : "\nspeed: at most \(Quantity.count(speed)) slots/s"
-    return table.text + "\n" + (job?.text ?? "no job yet") + limit + "\n"
+    return table.text + "\n" + (job?.text ?? "no job yet") + limit + unsaved + "\n"
+  }
+
+  private var unsaved: String {
+    if unsavedSince == 0 { return "" }
+    let since = Timestamp.text(ofUnixMicroseconds: Int64(clamping: unsavedSince) &* 1000)
+    return "\ntopology not saved since \(since): \(unsavedReason)"
   }
 
   /// For `--json`.
   var json: JSON {
     .object([
       .init("job", job?.json ?? .null), .init("speed", .integer(speed)),
+      .init("topology_unsaved_since", unsavedSince == 0 ? .null : .integer(unsavedSince)),
+      .init("topology_unsaved_reason", .text(unsavedReason)),
       .init(
         "shards",
         .list(
