@@ -89,11 +89,13 @@ final class LogWriter: Sendable {
       }
       bell?.leave()
       let (lines, missingCount) = state.withLock { state in
+        // How many are missing is said with the next line, however long that takes.
+        if state.lines.isEmpty { return ([String](), 0) }
         let taken = (state.lines, state.unsaidCount)
         state.lines = []
         state.byteCount = 0
         state.unsaidCount = 0
-        state.isWriting = !taken.0.isEmpty
+        state.isWriting = true
         return taken
       }
       if lines.isEmpty { continue }
