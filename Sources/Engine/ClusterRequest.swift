@@ -58,11 +58,4 @@ public struct PendingClusterRequest: Sendable {
   public let requests: [ClusterRequest]
   /// What has become of it; set by the authority.
   public var outcome = ClusterOutcome.done
-
-  /// What an owner answers that has keys left in a slot that it is to let go.
-  public static func keysLeft(in slot: HashSlot) -> ClusterOutcome {
-    .refused(
-      "ERR Can't assign hashslot \(slot.number) to a different node while I still hold keys for this hash slot."
-    )
-  }
 }

@@ -239,9 +239,7 @@ extension Engine {
 
   /// Whether a client alone takes more than all may.
   func exceedsClientLimit(_ index: Int32) -> Bool {
-    guard settings.maxMemoryClients != 0, let clientLimit, !sessions[index].isSpared else {
-      return false
-    }
+    guard let clientLimit, !sessions[index].isSpared else { return false }
     return byteCount(ofClient: index) > clientLimit
   }
 

@@ -95,20 +95,16 @@ struct Statistics {
   }
 
   /// Keeps what was counted on a page that is about to be used anew. What was done a second, and what keys have taken, goes.
-  mutating func keep(_ other: borrowing Statistics) {
-    let (sampledCommands, sampledIn, sampledOut) = (
-      sampledCommandCount &+ other.commandCount, sampledBytesIn &+ other.bytesIn,
-      sampledBytesOut &+ other.bytesOut
-    )
-    let (rate, rateIn, rateOut, peak) = (
-      commandsPerSecond, bytesInPerSecond, bytesOutPerSecond, peakByteCount
-    )
+  mutating func keep(_ other: consuming Statistics) {
+    other.commandsPerSecond = 0
+    other.bytesInPerSecond = 0
+    other.bytesOutPerSecond = 0
+    other.peakByteCount = 0
+    // What is kept is not done now.
+    sampledCommandCount += other.commandCount
+    sampledBytesIn += other.bytesIn
+    sampledBytesOut += other.bytesOut
     add(other)
-    (sampledCommandCount, sampledBytesIn, sampledBytesOut) = (
-      sampledCommands, sampledIn, sampledOut
-    )
-    (commandsPerSecond, bytesInPerSecond, bytesOutPerSecond) = (rate, rateIn, rateOut)
-    peakByteCount = peak
   }
 
   /// Computes what was done a second since the last time.

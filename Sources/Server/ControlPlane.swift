@@ -194,10 +194,10 @@ actor ControlPlane {
 
   /// Has a removed shard's port closed if nobody is connected to it and descriptors are scarce.
   private func closeIfUnused(_ id: ShardID) async {
-    guard process.needsDescriptors else { return }
     let home = home(of: id)
     let clientCount = await workers[home.worker].run { $0.clientCount(ofShard: Int(home.local)) }
-    if clientCount == 0 { inbox.post(.portUnused(id)) }
+    // Descriptors are counted by reading a directory: last.
+    if clientCount == 0, process.needsDescriptors { inbox.post(.portUnused(id)) }
   }
 
   private func close(_ id: ShardID) async {

@@ -162,7 +162,9 @@ import Transcript
   @Test func refusals() throws {
     var rig = try rig()
     for var pending in requests("CLUSTER SETSLOT 7 NODE \(NodeID.test(2))", &rig) {
-      pending.outcome = PendingClusterRequest.keysLeft(in: HashSlot(7))
+      pending.outcome = .refused(
+        "ERR Can't assign hashslot 7 to a different node while I still hold keys for this hash slot."
+      )
       rig.post(.clusterChanged(pending))
       // Late: the client has gone, and another one may have its place.
       rig.post(.clusterChanged(pending))

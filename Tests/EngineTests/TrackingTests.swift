@@ -87,19 +87,25 @@ private let tag = Two.keys[0]
     #expect(Self.told(client, &two.first) == Self.forgetAll)
   }
 
-  /// Between two shards of one worker: the clients of one of them have read.
-  @Test func anotherShardOfTheWorker() throws {
-    var two = try Two()
-    let client = try Self.tracker(&two.first)
-    Self.read(tag, client, &two.first)
+  /// Hands the slot over from shard 1 to shard 3, which is on the same worker.
+  private static func giveWithin(_ two: inout Two, mustBeEmpty: Bool = false) throws {
     let slots = Two.slots(of: tag)
     let memory = try #require(SlotTableMemory(capacity: 1))
     let outcome = two.first.engine.handOver(
       HandOver(
         flip: 1, slots: slots, source: 0, target: 1, targetID: .test(3),
         mailbox: two.first.engine.mailbox,
-        map: two.board.current.map.assigning(slots, to: .test(3)), memory: memory))
+        map: two.board.current.map.assigning(slots, to: .test(3)), memory: memory,
+        mustBeEmpty: mustBeEmpty))
     #expect(outcome == .done)
+  }
+
+  /// Between two shards of one worker: the clients of one of them have read.
+  @Test func anotherShardOfTheWorker() throws {
+    var two = try Two()
+    let client = try Self.tracker(&two.first)
+    Self.read(tag, client, &two.first)
+    try Self.giveWithin(&two)
     #expect(Self.told(client, &two.first) == Self.push(tag))
     #expect(two.ask("SET \(tag) 2") == "+OK")
     #expect(Self.told(client, &two.first) == "")
@@ -206,15 +212,7 @@ private let tag = Two.keys[0]
     two.first.send(request(words("ASKING")), from: b)
     Self.read("\(tag)new", b, &two.first)
     if isHandOver {
-      let slots = Two.slots(of: tag)
-      let memory = try #require(SlotTableMemory(capacity: 1))
-      let outcome = two.first.engine.handOver(
-        HandOver(
-          flip: 1, slots: slots, source: 0, target: 1, targetID: .test(3),
-          mailbox: two.first.engine.mailbox,
-          map: two.board.current.map.assigning(slots, to: .test(3)), memory: memory,
-          mustBeEmpty: true))
-      #expect(outcome == .done)
+      try Self.giveWithin(&two, mustBeEmpty: true)
     } else {
       _ = two.first.ask("FLUSHALL", from: source)
     }
